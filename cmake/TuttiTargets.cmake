@@ -1,0 +1,58 @@
+# How this project's targets are built: flags, one object library per layer, tests.
+
+# A newer compiler's new warning must not stop a project that merely uses Tutti.
+option(TUTTI_WERROR "Treat warnings as errors" ${PROJECT_IS_TOP_LEVEL})
+add_library(tutti_flags INTERFACE)
+target_compile_features(tutti_flags INTERFACE cxx_std_20)
+target_compile_options(tutti_flags INTERFACE
+  -Wall -Wextra -Wconversion -fvisibility=hidden -fvisibility-inlines-hidden)
+if(TUTTI_WERROR)
+  target_compile_options(tutti_flags INTERFACE -Werror)
+endif()
+if(TUTTI_SANITIZE)
+  target_compile_options(tutti_flags INTERFACE -fsanitize=${TUTTI_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(tutti_flags INTERFACE -fsanitize=${TUTTI_SANITIZE})
+  target_compile_definitions(tutti_flags INTERFACE TUTTI_SANITIZE="${TUTTI_SANITIZE}")
+endif()
+
+# tutti_layer(plan SOURCES a.cpp b.cpp LAYERS base): the object library tutti_plan. LAYERS are the
+# layers that it may use, as docs/ARCHITECTURE.md draws them.
+function(tutti_layer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LAYERS;LIBRARIES" ${ARGN})
+  add_library(tutti_${name} OBJECT ${ARG_SOURCES})
+  set_target_properties(tutti_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(tutti_${name} PUBLIC
+    ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+  list(TRANSFORM ARG_LAYERS PREPEND tutti_)
+  target_link_libraries(tutti_${name} PUBLIC tutti_flags ${ARG_LAYERS} ${ARG_LIBRARIES})
+  set_property(GLOBAL APPEND PROPERTY TUTTI_LAYERS tutti_${name})
+endfunction()
+
+# Every object of the library, for tests of internals (object libraries do not link transitively).
+function(tutti_link_internals target)
+  get_property(layers GLOBAL PROPERTY TUTTI_LAYERS)
+  foreach(layer IN LISTS layers)
+    target_link_libraries(${target} PRIVATE ${layer})
+  endforeach()
+  target_link_libraries(${target} PRIVATE Threads::Threads fmt::fmt hwy::hwy)
+endfunction()
+
+# tutti_test(plan/partition_test LAYERS base plan [LIBRARIES x]): builds the test of that name in
+# tests/ against the objects of those layers alone and registers one ctest. More SOURCES may follow.
+function(tutti_test path)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "LAYERS;LIBRARIES;SOURCES;LABELS" ${ARGN})
+  string(REPLACE "/" "_" name ${path})
+  add_executable(${name} ${PROJECT_SOURCE_DIR}/tests/${path}.cpp ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE tutti_flags GTest::gtest_main GTest::gmock ${ARG_LIBRARIES}
+    Threads::Threads fmt::fmt hwy::hwy)
+  foreach(layer IN LISTS ARG_LAYERS)
+    target_link_libraries(${name} PRIVATE tutti_${layer})
+  endforeach()
+  add_test(NAME ${path} COMMAND ${name})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  set_tests_properties(${path} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()

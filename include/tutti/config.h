@@ -1,0 +1,43 @@
+// Everything that can be configured, with defaults. A plain value.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tutti/status.h"
+
+namespace tutti {
+
+struct Config {
+  // Longest wait of one operation for its peers. TUTTI_TIMEOUT_MS
+  std::int64_t timeout_ms = 600'000;
+  // Longest wait for the job to assemble and for one connection. TUTTI_CONNECT_TIMEOUT_MS
+  std::int64_t connect_timeout_ms = 120'000;
+  // Forces algorithms, for example "all_reduce:ring,broadcast:chain". TUTTI_ALGORITHM
+  std::string algorithm;
+  // Transports that may be used, best first; each pair of ranks takes the first that connects
+  // it ("loopback" joins ranks of one process). TUTTI_TRANSPORT, for example "shm,tcp"
+  std::vector<std::string> transports = {"loopback", "shm", "tcp"};
+  // Network interfaces that TCP may use: names or prefixes separated by commas; a leading ^ excludes
+  // them, a leading = demands exact names. Empty: any that works. TUTTI_SOCKET_IFNAME
+  std::string socket_ifname;
+  // Parallel lanes of one large operation, each with its own slots or TCP connection per peer,
+  // 1 to 8. TUTTI_LANES
+  int lanes = 4;
+
+  // Explicit place in the job; -1 and empty mean: ask the launcher's variables.
+  // TUTTI_RANK, TUTTI_SIZE, TUTTI_LOCAL_RANK, TUTTI_LOCAL_SIZE
+  int rank = -1;
+  int size = -1;
+  int local_rank = -1;
+  int local_size = -1;
+  // host:port where rank 0 listens while the job assembles. TUTTI_RENDEZVOUS
+  std::string rendezvous;
+
+  // Reads the TUTTI_ variables named above over the defaults. An unknown TUTTI_ name or a value that
+  // does not parse is invalid_environment naming the variable, its value and the nearest known name.
+  TUTTI_API static Result<Config> from_env();
+};
+
+}  // namespace tutti

@@ -1,0 +1,87 @@
+#include "tutti/types.h"
+
+#include <array>
+#include <string>
+
+#include "base/error.h"
+
+namespace tutti {
+namespace {
+
+struct DataTypeEntry {
+  std::string_view name;
+  std::string_view alias;  // what nccl-tests calls it, where that differs
+  std::size_t bytes;
+};
+
+// In the order of the enumerators.
+constexpr std::array<DataTypeEntry, kDataTypeCount> kDataTypes = {{
+    {"float32", "float", 4},
+    {"float64", "double", 8},
+    {"float16", "half", 2},
+    {"bfloat16", "bfloat16", 2},
+    {"float8_e4m3", "fp8_e4m3", 1},
+    {"float8_e5m2", "fp8_e5m2", 1},
+    {"int8", "int8", 1},
+    {"int16", "int16", 2},
+    {"int32", "int32", 4},
+    {"int64", "int64", 8},
+    {"uint8", "uint8", 1},
+    {"uint16", "uint16", 2},
+    {"uint32", "uint32", 4},
+    {"uint64", "uint64", 8},
+}};
+static_assert(static_cast<int>(DataType::uint64) == kDataTypeCount - 1);
+
+struct ReduceOpEntry {
+  std::string_view name;
+  std::string_view alias;
+};
+
+constexpr std::array<ReduceOpEntry, kReduceOpCount> kReduceOps = {{
+    {"sum", "sum"},
+    {"product", "prod"},
+    {"min", "min"},
+    {"max", "max"},
+    {"average", "avg"},
+}};
+static_assert(static_cast<int>(ReduceOp::average) == kReduceOpCount - 1);
+
+template <typename Enum, typename Table>
+Result<Enum> find(std::string_view what, std::string_view text, const Table& table) {
+  std::string known;
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    if (text == table[i].name || text == table[i].alias) return static_cast<Enum>(i);
+    known += known.empty() ? "" : ", ";
+    known += table[i].name;
+  }
+  return error(Code::invalid_argument, "unknown {} '{}'; use one of: {}", what, text, known);
+}
+
+}  // namespace
+
+std::size_t size_of(DataType type) noexcept {
+  const auto index = static_cast<std::size_t>(type);
+  assert(index < kDataTypes.size());
+  return kDataTypes[index].bytes;
+}
+
+std::string_view name(DataType type) noexcept {
+  const auto index = static_cast<std::size_t>(type);
+  return index < kDataTypes.size() ? kDataTypes[index].name : "invalid";
+}
+
+std::string_view name(ReduceOp op) noexcept {
+  const auto index = static_cast<std::size_t>(op);
+  return index < kReduceOps.size() ? kReduceOps[index].name : "invalid";
+}
+
+Result<DataType> parse_data_type(std::string_view text) {
+  return find<DataType>("data type", text, kDataTypes);
+}
+
+Result<ReduceOp> parse_reduce_op(std::string_view text) {
+  return find<ReduceOp>("reduction operator", text, kReduceOps);
+}
+
+}  // namespace tutti
