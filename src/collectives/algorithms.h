@@ -1,0 +1,33 @@
+// The table of algorithms, and the choice among them.
+//
+// Adding an algorithm = one file with one builder, one test, one row in algorithms.cpp.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "plan/cost.h"
+#include "plan/program.h"
+#include "tutti/status.h"
+
+namespace tutti::collectives {
+
+struct Algorithm {
+  plan::Kind kind;
+  std::string_view name;  // "ring"
+  plan::Builder build;
+  plan::CostTerms (*cost)(const plan::Shape& shape);  // closed form of what the plan costs
+};
+
+// The table, all kinds; rows of one kind are in the order in which ties are broken.
+std::span<const Algorithm> algorithms();
+
+// nullptr when the table has no such row.
+const Algorithm* find(plan::Kind kind, std::string_view name);
+
+// The row with the least predicted time. Deterministic: every rank that passes the same arguments
+// gets the same row. `bytes` is the size of the whole message.
+const Algorithm& select(const plan::Shape& shape, std::int64_t bytes, const plan::LinkModel& model);
+
+}  // namespace tutti::collectives

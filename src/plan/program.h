@@ -1,0 +1,46 @@
+// A program: the steps that one rank takes for one tile, in order. A value; no addresses, no bytes.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "plan/step.h"
+
+namespace tutti::plan {
+
+// What a collective asks of every rank.
+enum class Kind : std::uint8_t { all_reduce, broadcast };
+
+// The arguments of a builder: everything a plan depends on. Message size is not among them.
+struct Shape {
+  Kind kind = Kind::all_reduce;
+  Rank ranks = 1;
+  Rank root = 0;  // broadcast only
+
+  bool operator==(const Shape&) const = default;
+};
+
+// Built by chaining: p.send(next, c).recv_reduce(previous, d).
+struct Program {
+  std::uint32_t chunks = 1;  // a tile is partitioned into this many chunks
+  // The largest Step::count of any rank's messages. Equal on all ranks, as all must cut equal
+  // tiles.
+  std::uint32_t largest_message = 1;
+  std::vector<Step> steps;
+
+  Program& send(Rank peer, std::uint32_t chunk, std::uint32_t count = 1);
+  Program& recv(Rank peer, std::uint32_t chunk, std::uint32_t count = 1);
+  // flags: kIncomingFirst, kFinal
+  Program& recv_reduce(Rank peer, std::uint32_t chunk, std::uint32_t count = 1,
+                       std::uint8_t flags = 0);
+
+  // A tile is sized so that this many chunks fit a slot.
+  std::uint32_t message_chunks() const { return largest_message; }
+
+  bool operator==(const Program&) const = default;
+};
+
+// A builder: pure, O(own steps).
+using Builder = Program (*)(Rank rank, const Shape& shape);
+
+}  // namespace tutti::plan

@@ -1,0 +1,82 @@
+// The table and the choice from it.
+#include "collectives/algorithms.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace tutti::collectives {
+namespace {
+
+using plan::Kind;
+using plan::LinkModel;
+using plan::Rank;
+using plan::Shape;
+
+std::vector<std::string> names_of(Kind kind) {
+  std::vector<std::string> names;
+  for (const Algorithm& row : algorithms()) {
+    if (row.kind == kind) names.emplace_back(row.name);
+  }
+  return names;
+}
+
+TEST(Algorithms, AreInTheTable) {
+  EXPECT_THAT(names_of(Kind::all_reduce),
+              testing::ElementsAre("ring", "double_binary_tree", "recursive_doubling",
+                                   "halving_doubling", "direct"));
+  EXPECT_THAT(names_of(Kind::broadcast),
+              testing::ElementsAre("binomial", "chain", "double_binary_tree", "scatter_all_gather",
+                                   "flat"));
+}
+
+TEST(Algorithms, AreFoundByKindAndName) {
+  for (const Algorithm& row : algorithms()) EXPECT_EQ(find(row.kind, row.name), &row);
+  EXPECT_EQ(find(Kind::all_reduce, "chain"), nullptr);
+  EXPECT_EQ(find(Kind::broadcast, "ring"), nullptr);
+  EXPECT_EQ(find(Kind::all_reduce, ""), nullptr);
+}
+
+TEST(Select, TakesTheLeastPredictedTime) {
+  const LinkModel model;
+  for (const Kind kind : {Kind::all_reduce, Kind::broadcast}) {
+    for (Rank ranks = 1; ranks <= 70; ++ranks) {
+      const Shape shape{kind, ranks, 0};
+      for (std::int64_t bytes = 1; bytes <= std::int64_t{1} << 36; bytes *= 8) {
+        const Algorithm& chosen = select(shape, bytes, model);
+        ASSERT_EQ(chosen.kind, kind);
+        const double least = predict_seconds(chosen.cost(shape), bytes, model);
+        for (const Algorithm& row : algorithms()) {
+          if (row.kind != kind) continue;
+          EXPECT_LE(least, predict_seconds(row.cost(shape), bytes, model))
+              << row.name << " beats " << chosen.name;
+        }
+        EXPECT_EQ(&select(shape, bytes, model), &chosen);
+      }
+    }
+  }
+}
+
+TEST(Select, BreaksTiesByTheOrderOfTheTable) {
+  EXPECT_EQ(select({Kind::all_reduce, 1, 0}, 1024, {}).name, "ring");
+  EXPECT_EQ(select({Kind::broadcast, 2, 0}, 8, {}).name, "binomial");
+  EXPECT_EQ(select({Kind::all_reduce, 8, 0}, 0, {}).name, "ring");
+}
+
+TEST(Select, SuitsTheSize) {
+  const LinkModel model;
+  EXPECT_EQ(select({Kind::all_reduce, 16, 0}, 8, model).name, "recursive_doubling");
+  EXPECT_EQ(select({Kind::all_reduce, 16, 0}, 256 << 10, model).name, "halving_doubling");
+  // Where folding would double the bytes.
+  EXPECT_EQ(select({Kind::all_reduce, 5, 0}, 1 << 20, model).name, "ring");
+  EXPECT_EQ(select({Kind::broadcast, 16, 0}, 8, model).name, "binomial");
+  EXPECT_EQ(select({Kind::broadcast, 3, 0}, 1 << 30, model).name, "chain");
+  // Many ranks: a ring takes too many rounds, and enough lanes keep the trees busy.
+  EXPECT_EQ(select({Kind::all_reduce, 1000, 0}, 8 << 20, {.lanes = 8}).name, "double_binary_tree");
+}
+
+}  // namespace
+}  // namespace tutti::collectives
