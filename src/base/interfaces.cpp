@@ -109,20 +109,20 @@ Result<std::vector<Interface>> local_interfaces() {
 }
 
 Result<std::vector<Interface>> filter_interfaces(const std::vector<Interface>& all,
-                                                 std::string_view text) {
-  if (text.empty()) return all;
-  const Filter filter(text);
+                                                 std::string_view filter) {
+  if (filter.empty()) return all;
+  const Filter parsed(filter);
   std::vector<Interface> result;
-  if (!filter.names.empty()) {
+  if (!parsed.names.empty()) {
     std::copy_if(all.begin(), all.end(), std::back_inserter(result),
-                 [&](const Interface& one) { return filter.allows(one.name); });
+                 [&](const Interface& one) { return parsed.allows(one.name); });
   }
   if (result.empty()) {
     return error(Code::invalid_environment,
                  "TUTTI_SOCKET_IFNAME='{}' matches no network interface that is up; there are: {}. "
                  "Give names or prefixes separated by commas, with a leading ^ to exclude them or "
                  "= for exact names",
-                 text, names_of(all));
+                 filter, names_of(all));
   }
   return result;
 }

@@ -1,0 +1,41 @@
+// Reduction kernels over host memory, chosen at run time for the CPU. Pure; thread-safe.
+//
+// Element counts are per buffer; buffers need no alignment. dst may be one of the sources, and
+// otherwise does not overlap them. Types narrower than 32 bits that are floats accumulate in
+// float32 and round once per call, to nearest even.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "tutti/types.h"
+
+namespace tutti::device {
+
+// Where results go: through the cache, or past it with non-temporal stores (worth it when the
+// output is far larger than the last-level cache and is not read again soon).
+enum class Store : unsigned char { cached, streaming };
+
+struct Kernels {
+  // dst[i] = a[i] op b[i]; average adds.
+  void (*reduce)(void* dst, const void* a, const void* b, std::size_t count, Store store);
+  // The same as the last step over `ranks` contributions: average divides before it rounds. The
+  // other operators ignore `ranks`.
+  void (*reduce_final)(void* dst, const void* a, const void* b, std::size_t count, int ranks,
+                       Store store);
+  // dst[i] = sources[0][i] op sources[1][i] op ..., left to right, and average divides by `ranks`:
+  // one rounding in all. source_count >= 1.
+  void (*reduce_many)(void* dst, const void* const* sources, int source_count, std::size_t count,
+                      int ranks, Store store);
+};
+
+// REQUIRES: valid enumerators.
+const Kernels& kernels(DataType type, ReduceOp op);
+
+// memcpy, or the same past the cache.
+void copy(void* dst, const void* src, std::size_t bytes, Store store);
+
+// The instruction set in use, for example "AVX3_ZEN4".
+std::string_view simd_target();
+
+}  // namespace tutti::device

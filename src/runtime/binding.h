@@ -1,0 +1,68 @@
+// A program bound to ports: what the executor runs. Made once per shape, then only read.
+#pragma once
+
+#include <poll.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "base/deadline.h"
+#include "collectives/algorithms.h"
+#include "plan/program.h"
+#include "transport/card.h"
+#include "transport/transport.h"
+#include "tutti/status.h"
+
+namespace tutti::runtime {
+
+// The links of one rank, connected when first needed. Not thread-safe.
+class Links {
+ public:
+  // Transports are borrowed, best first. `stop` is asked while connecting and ends it with its
+  // error.
+  Links(std::vector<transport::Transport*> transports, int lanes, std::int64_t connect_timeout_ms)
+      : transports_(std::move(transports)),
+        lanes_(lanes),
+        connect_timeout_ms_(connect_timeout_ms) {}
+
+  // The first transport that reaches `peer`, or null.
+  transport::Transport* transport_to(int peer) const;
+  // Collective over the pair.
+  Result<transport::Link*> link(int peer);
+  int lanes() const { return lanes_; }
+
+ private:
+  std::vector<transport::Transport*> transports_;
+  int lanes_;
+  std::int64_t connect_timeout_ms_;
+  std::map<int, std::unique_ptr<transport::Link>> links_;
+};
+
+// One step's port in one lane; which of the two is set follows from the step's op.
+union StepPort {
+  transport::SendPort* send;
+  transport::RecvPort* recv;
+};
+
+struct Binding {
+  const collectives::Algorithm* algorithm = nullptr;
+  plan::Program program;
+  std::size_t slot_bytes = 0;                // the smallest of the links'
+  std::vector<std::vector<StepPort>> ports;  // [lane][step]
+  struct Sender {
+    transport::SendPort* port;
+    int peer;
+  };
+  std::vector<Sender> senders;  // all lanes' distinct ports: flushed before a call returns
+  std::map<int, transport::Link*> links;  // by peer
+};
+
+// Builds the program of `rank` and connects its peers, lower ranks first.
+Result<std::unique_ptr<Binding>> bind(const collectives::Algorithm& algorithm, int rank,
+                                      const plan::Shape& shape, Links& links);
+
+}  // namespace tutti::runtime

@@ -1,0 +1,148 @@
+// The cold side of a communicator: assembling it and taking it apart.
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/try.h"
+#include "runtime/agreement.h"
+#include "runtime/communicator_impl.h"
+#include "transport/loopback/loopback.h"
+#include "transport/shm/shm.h"
+#include "transport/slot_ring.h"
+#include "transport/tcp/tcp.h"
+
+namespace tutti {
+
+namespace {
+
+// How long a destroyed communicator waits for the other ranks to destroy theirs. It serves those
+// that are still busy with the last operation: they hear of failures through us.
+constexpr std::int64_t kCloseMs = 5000;
+
+bool allows(const Config& config, std::string_view transport) {
+  return std::find(config.transports.begin(), config.transports.end(), transport) !=
+         config.transports.end();
+}
+
+// Rough costs per transport; what counts for the choice is their ratio. Measured on one machine:
+// a message through a slot of shared memory, through a loopback TCP connection.
+constexpr plan::LinkModel kSharedMemory{
+    .latency_s = 0.6e-6, .seconds_per_byte = 1.0 / 8e9, .reduce_seconds_per_byte = 1.0 / 12e9};
+constexpr plan::LinkModel kTcp{
+    .latency_s = 15e-6, .seconds_per_byte = 1.0 / 2.5e9, .reduce_seconds_per_byte = 1.0 / 12e9};
+
+}  // namespace
+
+Result<std::unique_ptr<Communicator::Impl>> Communicator::Impl::create(Bootstrap& bootstrap,
+                                                                       const Config& config) {
+  auto impl = std::make_unique<Impl>();
+  impl->config = config;
+  impl->rank = bootstrap.rank();
+  impl->size = bootstrap.size();
+  if (impl->size < 1 || impl->rank < 0 || impl->rank >= impl->size) {
+    return error(Code::invalid_argument,
+                 "the bootstrap says rank {} of {}; ranks are 0 to size - 1", impl->rank,
+                 impl->size);
+  }
+  if (config.lanes < 1 || config.lanes > runtime::kLanesMax) {
+    return error(Code::invalid_argument, "lanes is {}; it must be 1 to {}", config.lanes,
+                 runtime::kLanesMax);
+  }
+  TUTTI_TRY(impl->connect(bootstrap));
+  return impl;
+}
+
+Status Communicator::Impl::connect(Bootstrap& bootstrap) {
+  using runtime::Selector;
+  const Deadline deadline = Deadline::after_ms(config.connect_timeout_ms);
+  TUTTI_TRY(gather_cards(bootstrap));
+  queue = std::make_unique<runtime::WorkQueue>(
+      [this](const runtime::Operation& operation) { return execute(operation); });
+  if (size == 1) {
+    TUTTI_TRY_ASSIGN(selector, Selector::create(config.algorithm, size, false, kSharedMemory));
+    return {};
+  }
+  TUTTI_TRY_ASSIGN(const int cpus, runtime::agree(bootstrap, config, cards));
+  TUTTI_TRY_ASSIGN(node,
+                   transport::Node::create(bootstrap, config, cards, *switchboard,
+                                           {.engine_bytes = runtime::kEngineAreaBytes,
+                                            .link_bytes = transport::link_area_bytes(config.lanes)},
+                                           deadline));
+  make_transports();
+  TUTTI_TRY(check_reachable());
+  TUTTI_TRY_ASSIGN(control, runtime::Control::start(rank, cards, *switchboard, deadline,
+                                                    [this] { node->ring_self(); }));
+
+  const bool one_node = static_cast<int>(node->ranks().size()) == size;
+  TUTTI_TRY_ASSIGN(selector, Selector::create(config.algorithm, size, one_node,
+                                              one_node ? kSharedMemory : kTcp));
+  waiter = std::make_unique<runtime::Waiter>(*node, *control, config.timeout_ms,
+                                             runtime::Patience::of(local_size, cpus));
+  if (one_node) {
+    TUTTI_TRY_ASSIGN(engine, runtime::Engine::create(*node, *waiter));
+  }
+  std::vector<transport::Transport*> borrowed;
+  for (const auto& transport : transports) borrowed.push_back(transport.get());
+  links = std::make_unique<runtime::Links>(std::move(borrowed), config.lanes,
+                                           config.connect_timeout_ms);
+  executor = std::make_unique<runtime::Executor>(*waiter, rank, size);
+  return {};
+}
+
+Status Communicator::Impl::gather_cards(Bootstrap& bootstrap) {
+  TUTTI_TRY_ASSIGN(transport::Card card, transport::local_card(rank));
+  if (size == 1) {
+    cards.push_back(std::move(card));
+    return {};
+  }
+  TUTTI_TRY_ASSIGN(switchboard, transport::Switchboard::open(config, card));
+  const auto mine = transport::encode(card);
+  std::vector<std::byte> all(mine.size() * static_cast<std::size_t>(size));
+  TUTTI_TRY(bootstrap.all_gather(mine, all));
+  for (int r = 0; r < size; ++r) {
+    const auto block = std::span(all).subspan(static_cast<std::size_t>(r) * mine.size());
+    TUTTI_TRY_ASSIGN(transport::Card other, transport::decode(block.first(mine.size())));
+    cards.push_back(std::move(other));
+  }
+  switchboard->set_cards(cards);
+  const auto here = [&](const transport::Card& other) { return other.boot_id == card.boot_id; };
+  local_size = static_cast<int>(std::count_if(cards.begin(), cards.end(), here));
+  local_rank = static_cast<int>(std::count_if(cards.begin(), cards.begin() + rank, here));
+  return {};
+}
+
+void Communicator::Impl::make_transports() {
+  const auto failure = [this] { return control == nullptr ? Status() : control->failure(); };
+  for (const std::string& name : config.transports) {
+    if (name == "loopback") transports.push_back(transport::make_loopback(*node));
+    if (name == "shm") transports.push_back(transport::make_shm(*node));
+    if (name == "tcp") {
+      transports.push_back(
+          transport::make_tcp(rank, cards, *switchboard, transport::kTcpCaps, failure));
+    }
+  }
+}
+
+Status Communicator::Impl::check_reachable() const {
+  for (int peer = 0; peer < size; ++peer) {
+    const auto reaches = [peer](const auto& transport) { return transport->reaches(peer); };
+    if (peer == rank || std::any_of(transports.begin(), transports.end(), reaches)) continue;
+    const auto index = static_cast<std::size_t>(peer);
+    const std::string why = allows(config, "shm") && !node->reason().empty()
+                                ? fmt::format(" (shared memory: {})", node->reason())
+                                : "";
+    return rank_error(Code::unavailable, peer,
+                      "no transport joins rank {} (host {}) and rank {} (host {}): "
+                      "TUTTI_TRANSPORT allows {}{}; add tcp",
+                      rank, cards[static_cast<std::size_t>(rank)].host, peer, cards[index].host,
+                      fmt::join(config.transports, ", "), why);
+  }
+  return {};
+}
+
+Communicator::Impl::~Impl() {
+  queue.reset();
+  if (control != nullptr) control->close(Deadline::after_ms(kCloseMs));
+}
+
+}  // namespace tutti

@@ -1,0 +1,255 @@
+#include "runtime/engine.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "base/try.h"
+#include "plan/partition.h"
+
+namespace tutti::runtime {
+
+using device::Store;
+using plan::Range;
+
+namespace {
+
+constexpr std::int64_t kAlignmentBytes = 64;
+// From here on a recv buffer is written past the cache: it would only push the stages out.
+constexpr std::int64_t kStreamingBytes = 8 << 20;
+// Reduced data is copied on while it is in the first-level cache.
+constexpr std::int64_t kBlockBytes = 16 * 1024;
+
+std::byte* at(void* base, std::int64_t offset) {
+  return static_cast<std::byte*>(base) + offset;
+}
+const std::byte* at(const void* base, std::int64_t offset) {
+  return static_cast<const std::byte*>(base) + offset;
+}
+
+void copy(void* dst, const void* src, std::int64_t bytes, Store store = Store::cached) {
+  device::copy(dst, src, static_cast<std::size_t>(bytes), store);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Waiter& waiter) {
+  std::unique_ptr<Engine> engine(new Engine(node, waiter));
+  engine->me_ = node.local_rank();
+  engine->ranks_ = static_cast<int>(node.ranks().size());
+  for (int local = 0; local < engine->ranks_; ++local) {
+    TUTTI_TRY_ASSIGN(const std::span<std::byte> area, node.engine_area(local));
+    assert(area.size() >= sizeof(EngineArea));
+    // The area is zero-filled memory: the initial state of every counter in it.
+    engine->areas_.push_back(std::launder(reinterpret_cast<EngineArea*>(area.data())));
+  }
+  engine->sources_.resize(engine->areas_.size());
+  return engine;
+}
+
+template <typename Ready>
+Status Engine::wait_all(const Operation& operation, Ready&& ready) {
+  int next = me_ == 0 ? 1 : 0;  // readiness is final, so nobody is asked again
+  const auto pass = [&] {
+    while (next < ranks_ && ready(*areas_[static_cast<std::size_t>(next)])) {
+      if (++next == me_) ++next;
+    }
+    return next < ranks_ ? Pass::blocked : Pass::done;
+  };
+  const auto blocked_on = [&]() -> Result<int> {
+    return node_.ranks()[static_cast<std::size_t>(next)];
+  };
+  return waiter_.run(
+      operation, [] { return std::span<pollfd>(); }, pass, blocked_on);
+}
+
+void Engine::ring_others() noexcept {
+  node_.ring_others();
+}
+
+Status Engine::all_reduce(const Operation& operation) {
+  const auto bytes = static_cast<std::size_t>(operation.bytes());
+  if (bytes <= kInlineBytes) return exchange_inline(operation);
+  // With more ranks everybody reads more in an exchange, and phases pay sooner.
+  const std::size_t limit =
+      std::min(kExchangeBytes, 2 * kExchangeBytes / static_cast<std::size_t>(ranks_));
+  if (bytes <= limit) return exchange(operation);
+  return all_reduce_tiled(operation);
+}
+
+Status Engine::exchange_inline(const Operation& operation) {
+  const std::uint64_t sequence = ++exchanges_;
+  InlineLine& line = mine().exchange_line[sequence % 2];
+  const auto bytes = static_cast<std::size_t>(operation.bytes());
+  std::memcpy(line.data, operation.send, bytes);
+  line.sequence.store(sequence, std::memory_order_release);
+  ring_others();
+  TUTTI_TRY(wait_all(operation, [sequence](const EngineArea& area) {
+    return area.exchange_line[sequence % 2].sequence.load(std::memory_order_acquire) >= sequence;
+  }));
+  for (std::size_t local = 0; local < areas_.size(); ++local) {
+    sources_[local] = areas_[local]->exchange_line[sequence % 2].data;
+  }
+  device::kernels(operation.type, operation.op)
+      .reduce_many(operation.recv, sources_.data(), ranks_,
+                   static_cast<std::size_t>(operation.count), ranks_, Store::cached);
+  return {};
+}
+
+Status Engine::exchange(const Operation& operation) {
+  const std::uint64_t sequence = ++exchanges_;
+  EngineArea& own = mine();
+  copy(own.exchange[sequence % 2], operation.send, operation.bytes());
+  own.exchange_line[sequence % 2].sequence.store(sequence, std::memory_order_release);
+  ring_others();
+  TUTTI_TRY(wait_all(operation, [sequence](const EngineArea& area) {
+    return area.exchange_line[sequence % 2].sequence.load(std::memory_order_acquire) >= sequence;
+  }));
+  for (std::size_t local = 0; local < areas_.size(); ++local) {
+    sources_[local] = areas_[local]->exchange[sequence % 2];
+  }
+  sources_[static_cast<std::size_t>(me_)] = operation.send;
+  device::kernels(operation.type, operation.op)
+      .reduce_many(operation.recv, sources_.data(), ranks_,
+                   static_cast<std::size_t>(operation.count), ranks_, Store::cached);
+  return {};
+}
+
+// Large all_reduce. Tile t of the operation is tile tiles_before_ + t of the engine.
+
+Status Engine::all_reduce_tiled(const Operation& operation) {
+  const auto element_bytes = static_cast<std::int64_t>(size_of(operation.type));
+  const std::int64_t bytes = operation.bytes();
+  constexpr auto tile_bytes = static_cast<std::int64_t>(kTileBytes);
+  alignment_ = kAlignmentBytes / element_bytes;
+  tiles_ = (bytes + tile_bytes - 1) / tile_bytes;
+  store_ = bytes >= kStreamingBytes && !operation.in_place() ? Store::streaming : Store::cached;
+
+  const auto reached = [this](std::int64_t tile) {
+    return tiles_before_ + static_cast<std::uint64_t>(tile) + 1;
+  };
+  stage(operation, 0);
+  for (std::int64_t tile = 0; tile < tiles_; ++tile) {
+    if (tile + 1 < tiles_) stage(operation, tile + 1);
+    TUTTI_TRY(wait_all(operation, [count = reached(tile)](const EngineArea& area) {
+      return area.staged.value.load(std::memory_order_acquire) >= count;
+    }));
+    reduce_chunk(operation, tile);
+    TUTTI_TRY(wait_all(operation, [count = reached(tile)](const EngineArea& area) {
+      return area.reduced.value.load(std::memory_order_acquire) >= count;
+    }));
+    collect(operation, tile);
+  }
+  tiles_before_ += static_cast<std::uint64_t>(tiles_);
+  return {};
+}
+
+void Engine::stage(const Operation& operation, std::int64_t tile) {
+  const std::uint64_t number = tiles_before_ + static_cast<std::uint64_t>(tile);
+  const auto element_bytes = static_cast<std::int64_t>(size_of(operation.type));
+  const Range range = plan::partition(operation.count, tiles_, alignment_, tile);
+  // The own chunk is reduced straight from the send buffer.
+  const Range own = plan::partition(range.count, ranks_, alignment_, me_);
+  std::byte* buffer = mine().stage[number % 2];
+  const std::byte* send = at(operation.send, range.begin * element_bytes);
+  copy(buffer, send, own.begin * element_bytes);
+  copy(at(buffer, own.end() * element_bytes), at(send, own.end() * element_bytes),
+       (range.count - own.end()) * element_bytes);
+  mine().staged.value.store(number + 1, std::memory_order_release);
+  ring_others();
+}
+
+void Engine::reduce_chunk(const Operation& operation, std::int64_t tile) {
+  const std::uint64_t number = tiles_before_ + static_cast<std::uint64_t>(tile);
+  const auto element_bytes = static_cast<std::int64_t>(size_of(operation.type));
+  const Range range = plan::partition(operation.count, tiles_, alignment_, tile);
+  const Range own = plan::partition(range.count, ranks_, alignment_, me_);
+  const device::Kernels& kernels = device::kernels(operation.type, operation.op);
+  std::byte* result = mine().result[number % 2];
+  const std::int64_t block = kBlockBytes / element_bytes;
+  for (std::int64_t done = 0; done < own.count; done += block) {
+    const std::int64_t n = std::min(block, own.count - done);
+    const std::int64_t in_tile = (own.begin + done) * element_bytes;
+    const std::int64_t in_buffer = range.begin * element_bytes + in_tile;
+    for (std::size_t local = 0; local < areas_.size(); ++local) {
+      sources_[local] = at(areas_[local]->stage[number % 2], in_tile);
+    }
+    sources_[static_cast<std::size_t>(me_)] = at(operation.send, in_buffer);
+    std::byte* reduced = at(result, done * element_bytes);
+    kernels.reduce_many(reduced, sources_.data(), ranks_, static_cast<std::size_t>(n), ranks_,
+                        Store::cached);
+    copy(at(operation.recv, in_buffer), reduced, n * element_bytes, store_);
+  }
+  mine().reduced.value.store(number + 1, std::memory_order_release);
+  ring_others();
+}
+
+void Engine::collect(const Operation& operation, std::int64_t tile) {
+  const std::uint64_t number = tiles_before_ + static_cast<std::uint64_t>(tile);
+  const auto element_bytes = static_cast<std::int64_t>(size_of(operation.type));
+  const Range range = plan::partition(operation.count, tiles_, alignment_, tile);
+  // Starting behind oneself spreads the readers over the results.
+  for (int step = 1; step < ranks_; ++step) {
+    const int local = (me_ + step) % ranks_;
+    const Range chunk = plan::partition(range.count, ranks_, alignment_, local);
+    copy(at(operation.recv, (range.begin + chunk.begin) * element_bytes),
+         areas_[static_cast<std::size_t>(local)]->result[number % 2], chunk.count * element_bytes,
+         store_);
+  }
+}
+
+// Broadcast.
+
+Status Engine::broadcast(const Operation& operation) {
+  const std::int64_t bytes = operation.bytes();
+  const bool root = node_.ranks()[static_cast<std::size_t>(me_)] == operation.root;
+  constexpr auto piece_bytes = static_cast<std::int64_t>(kPieceBytes);
+  for (std::int64_t begin = 0; begin < bytes; begin += piece_bytes) {
+    const std::int64_t n = std::min(piece_bytes, bytes - begin);
+    ++pieces_;
+    TUTTI_TRY(root ? put_up(operation, begin, n) : take(operation, begin, n));
+    mine().consumed.value.store(pieces_, std::memory_order_release);
+    ring_others();
+  }
+  if (root && !operation.in_place()) {
+    copy(operation.recv, operation.send, bytes,
+         bytes >= kStreamingBytes ? Store::streaming : Store::cached);
+  }
+  return {};
+}
+
+Status Engine::put_up(const Operation& operation, std::int64_t begin, std::int64_t bytes) {
+  const std::size_t slot = pieces_ % kPieces;
+  if (held_[slot] > consumed_) {
+    TUTTI_TRY(wait_all(operation, [held = held_[slot]](const EngineArea& area) {
+      return area.consumed.value.load(std::memory_order_acquire) >= held;
+    }));
+    consumed_ = held_[slot];
+  }
+  held_[slot] = pieces_;
+  EngineArea& own = mine();
+  InlineLine& line = own.piece_line[slot];
+  const bool fits = static_cast<std::size_t>(bytes) <= kInlineBytes;
+  copy(fits ? line.data : own.piece[slot], at(operation.send, begin), bytes);
+  line.sequence.store(pieces_, std::memory_order_release);
+  return {};
+}
+
+Status Engine::take(const Operation& operation, std::int64_t begin, std::int64_t bytes) {
+  const std::size_t slot = pieces_ % kPieces;
+  const auto root = static_cast<std::size_t>(node_.local_rank_of(operation.root));
+  const EngineArea& from = *areas_[root];
+  const InlineLine& line = from.piece_line[slot];
+  const auto pass = [&] {
+    return line.sequence.load(std::memory_order_acquire) >= pieces_ ? Pass::done : Pass::blocked;
+  };
+  TUTTI_TRY(waiter_.run(
+      operation, [] { return std::span<pollfd>(); }, pass,
+      [&]() -> Result<int> { return operation.root; }));
+  const bool fits = static_cast<std::size_t>(bytes) <= kInlineBytes;
+  const Store store = operation.bytes() >= kStreamingBytes ? Store::streaming : Store::cached;
+  copy(at(operation.recv, begin), fits ? line.data : from.piece[slot], bytes, store);
+  return {};
+}
+
+}  // namespace tutti::runtime

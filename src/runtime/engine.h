@@ -1,0 +1,92 @@
+// The native shared-memory engine: all_reduce and broadcast of ranks that share a node, over flags
+// and staging buffers instead of ports.
+//
+// An algorithm of equal rank with the planned ones ("shm"). Its reference plans, which define the
+// order of every reduction and against which it is tested bit by bit, are all_reduce:direct and
+// broadcast:flat: every element is reduced once, over all ranks in rank order.
+//
+// all_reduce, small: one exchange. Everyone puts up its data and reduces everybody's.
+//   Cost: one flag round for all, S staged, n S read.
+//   A buffer is rewritten two exchanges later; its owner gets there only after everyone has put up
+//   the exchange in between, and each rank does that after it has read the earlier one.
+// all_reduce, large: tiles in two phases. Everyone stages its tile; rank r reduces chunk r of it
+// from
+//   all stages, into its recv buffer and its result buffer; everyone copies the other results.
+//   Cost: two flag rounds per tile, overlapped with the staging of the next tile; S staged, S
+//   reduced from the stages and S copied out per rank, whatever n is. Each rank's order is:
+//   stage(t+1), reduce(t), collect(t). stage(t+1) overwrites stage(t-1), which the others read in
+//   reduce(t-1): known to be over since collect(t-1). reduce(t) overwrites result(t-2), which the
+//   others read in collect(t-2), before they staged t: and reduce(t) begins when all have staged t.
+// broadcast: the root puts up pieces, the others take them. Cost: one flag; S staged, S copied.
+//   A piece's buffer is rewritten when all have consumed the piece that was in it.
+//
+// One engine belongs to one communicator and one thread at a time. No allocation, lock or system
+// call but a wait's.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "collectives/algorithms.h"
+#include "device/reduce.h"
+#include "runtime/engine_area.h"
+#include "runtime/operation.h"
+#include "runtime/waiter.h"
+#include "transport/node.h"
+#include "tutti/status.h"
+
+namespace tutti::runtime {
+
+class Engine {
+ public:
+  // REQUIRES: all ranks of the communicator are on `node`, and there are at least two.
+  static Result<std::unique_ptr<Engine>> create(transport::Node& node, Waiter& waiter);
+
+  Status all_reduce(const Operation& operation);
+  Status broadcast(const Operation& operation);
+
+ private:
+  Engine(transport::Node& node, Waiter& waiter) : node_(node), waiter_(waiter) {}
+
+  Status exchange_inline(const Operation& operation);
+  Status exchange(const Operation& operation);
+  Status all_reduce_tiled(const Operation& operation);
+  void stage(const Operation& operation, std::int64_t tile);
+  void reduce_chunk(const Operation& operation, std::int64_t tile);
+  void collect(const Operation& operation, std::int64_t tile);
+
+  Status put_up(const Operation& operation, std::int64_t begin, std::int64_t bytes);
+  Status take(const Operation& operation, std::int64_t begin, std::int64_t bytes);
+
+  // Waits until `ready(area)` holds for the area of every other local rank.
+  template <typename Ready>
+  Status wait_all(const Operation& operation, Ready&& ready);
+  void ring_others() noexcept;
+  EngineArea& mine() { return *areas_[static_cast<std::size_t>(me_)]; }
+
+  transport::Node& node_;
+  Waiter& waiter_;
+  int me_ = 0;
+  int ranks_ = 0;
+  std::vector<EngineArea*> areas_;    // by local rank
+  std::vector<const void*> sources_;  // scratch of the reductions, by local rank
+  std::uint64_t exchanges_ = 0;
+  // Tiled all_reduce: tiles before the running operation, and the shape of the running one.
+  std::uint64_t tiles_before_ = 0;
+  std::int64_t tiles_ = 0;
+  std::int64_t alignment_ = 1;
+  device::Store store_ = device::Store::cached;
+  // Broadcast: pieces so far over all roots, the last piece that each of this rank's buffers held,
+  // and the last one that all others are known to have consumed.
+  std::uint64_t pieces_ = 0;
+  std::array<std::uint64_t, kPieces> held_{};
+  std::uint64_t consumed_ = 0;
+};
+
+// The engine's name in the algorithm table, for both collectives.
+inline constexpr std::string_view kEngineName = "shm";
+
+}  // namespace tutti::runtime

@@ -1,0 +1,117 @@
+// Waiting for peers: spin, then yield, then sleep; never longer than the deadline.
+//
+// Spinning answers within a cache-line transfer, but burns the core that the peer may need; so with
+// more ranks than CPUs on the node there is hardly any of it. Sleeping costs the peer a system call
+// to wake us, so it comes last. One waiter belongs to one communicator and one thread at a time.
+#pragma once
+
+#include <poll.h>
+#include <sched.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/deadline.h"
+#include "base/try.h"
+#include "runtime/control.h"
+#include "runtime/operation.h"
+#include "transport/node.h"
+#include "tutti/status.h"
+
+namespace tutti::runtime {
+
+// What one look for work found.
+enum class Pass : std::uint8_t { blocked, progressed, done };
+
+// How long each stage of waiting lasts, in looks for work.
+struct Patience {
+  int spins = 0;
+  int yields = 0;
+
+  // For `ranks` waiting ranks that share `cpus`.
+  static Patience of(int ranks, int cpus) {
+    // 2,000 spins are about 40 us: more than a peer takes for a tile of 128 KiB. Yielding hands the
+    // core to a peer that shares it, which is cheaper than a sleep and its wake-up.
+    if (ranks <= cpus) return {.spins = 2000, .yields = 20};
+    return {.spins = 20, .yields = 200};
+  }
+};
+
+inline void cpu_relax() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield" ::: "memory");
+#endif
+}
+
+class Waiter {
+ public:
+  Waiter(transport::Node& node, Control& control, std::int64_t timeout_ms, Patience patience)
+      : node_(node), control_(control), timeout_ms_(timeout_ms), patience_(patience) {}
+
+  // Repeats `pass` until it says done. While it is blocked, waits; readiness of one of `fds()` ends
+  // a sleep. The deadline runs while nothing moves. `blocked_on` is cold: it gives the peer that is
+  // waited for, or the error that its port shows.
+  template <typename FdsFn, typename PassFn, typename BlockedFn>
+  Status run(const Operation& operation, FdsFn&& fds, PassFn&& pass, BlockedFn&& blocked_on) {
+    std::optional<Deadline> deadline;  // the clock is read only once the wait is no longer short
+    int looks = 0;
+    bool armed = false;  // the doorbell is armed: this look decides whether to sleep
+    for (;;) {
+      const Pass found = pass();
+      if (found != Pass::blocked) {
+        if (armed) node_.unpark();
+        if (found == Pass::done) return {};
+        looks = 0;
+        armed = false;
+        deadline.reset();
+      } else if (++looks <= patience_.spins) {
+        cpu_relax();
+      } else if (armed) {
+        node_.park(fds(), kSleepMs);
+        node_.unpark();
+        armed = false;
+        TUTTI_TRY(look_around(operation, *deadline, blocked_on));
+      } else {
+        if (!deadline) deadline = Deadline::after_ms(timeout_ms_);
+        TUTTI_TRY(look_around(operation, *deadline, blocked_on));
+        if (looks <= patience_.spins + patience_.yields) {
+          ::sched_yield();
+        } else {
+          node_.prepare_park();
+          armed = true;
+        }
+      }
+    }
+  }
+
+ private:
+  // A sleep ends when the doorbell rings; this bound only limits how late a deadline is noticed.
+  static constexpr int kSleepMs = 50;
+
+  // Anything that ends the wait with an error?
+  template <typename BlockedFn>
+  Status look_around(const Operation& operation, Deadline deadline, BlockedFn&& blocked_on) {
+    if (control_.attention()) TUTTI_TRY(news(operation));
+    if (Result<int> peer = blocked_on(); !peer.ok()) {
+      return port_failed(std::move(peer).status());
+    } else if (deadline.passed()) {
+      return control_.timed_out(operation.sequence, describe(operation), *peer, timeout_ms_);
+    }
+    return {};
+  }
+
+  // The control path's failure, or an error about a rank that left before this operation.
+  Status news(const Operation& operation) const;
+  // A port failed. The control path mostly knows why, or will in a moment.
+  Status port_failed(Status error);
+
+  transport::Node& node_;
+  Control& control_;
+  std::int64_t timeout_ms_;
+  Patience patience_;
+};
+
+}  // namespace tutti::runtime

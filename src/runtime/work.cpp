@@ -1,0 +1,102 @@
+#include "runtime/work.h"
+
+#include <pthread.h>
+
+#include <csignal>
+
+#include "base/error.h"
+
+namespace tutti {
+
+void Work::State::finish(Status outcome) {
+  {
+    const std::lock_guard lock(mutex);
+    status = std::move(outcome);
+    done.store(true, std::memory_order_release);
+  }
+  finished.notify_all();
+}
+
+Work::Work() noexcept = default;
+Work::Work(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
+
+bool Work::test() const noexcept {
+  return state_ == nullptr || state_->done.load(std::memory_order_acquire);
+}
+
+Status Work::wait() const {
+  if (state_ == nullptr) return {};
+  std::unique_lock lock(state_->mutex);
+  state_->finished.wait(lock, [this] { return state_->done.load(std::memory_order_relaxed); });
+  return state_->status;
+}
+
+Status Work::wait(std::int64_t timeout_ms) const {
+  if (state_ == nullptr) return {};
+  std::unique_lock lock(state_->mutex);
+  const bool done = state_->finished.wait_for(lock, std::chrono::milliseconds(timeout_ms), [this] {
+    return state_->done.load(std::memory_order_relaxed);
+  });
+  if (done) return state_->status;
+  return error(Code::timed_out,
+               "the operation is still running after {} ms; wait again, or abort the communicator",
+               timeout_ms);
+}
+
+namespace runtime {
+
+WorkQueue::~WorkQueue() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+Work WorkQueue::push(const Operation& operation) {
+  auto state = std::make_shared<Work::State>();
+  {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back({operation, state});
+    pending_.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (!thread_.joinable()) {
+    // Signals belong to the program's own threads.
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    thread_ = std::thread([this] { loop(); });
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    pthread_setname_np(thread_.native_handle(), "tutti-progress");
+  }
+  changed_.notify_all();
+  return Work(std::move(state));
+}
+
+void WorkQueue::drain() {
+  if (idle()) return;
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return idle(); });
+}
+
+void WorkQueue::loop() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return stop_ || !tasks_.empty(); });
+    if (tasks_.empty()) return;
+    Task task = std::move(tasks_.front());
+    tasks_.pop_front();
+    lock.unlock();
+    Status outcome = run_(task.operation);
+    lock.lock();
+    pending_.fetch_sub(1, std::memory_order_release);
+    changed_.notify_all();
+    task.state->finish(std::move(outcome));
+  }
+}
+
+}  // namespace runtime
+}  // namespace tutti

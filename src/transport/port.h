@@ -1,0 +1,45 @@
+// Ports: what a transport is to the executor.
+//
+// A port is one ordered, reliable, one-way path between two ranks. Messages keep their boundaries
+// and never exceed the link's slot_bytes. Nothing here blocks, allocates or builds text. A port
+// belongs to one thread at a time; its other end lives in another thread or process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace tutti::transport {
+
+enum class PortState : std::uint8_t {
+  open,
+  closed,  // the peer closed in good order and everything it sent was received
+  broken,  // the connection failed or the peer died
+};
+
+class SendPort {
+ public:
+  virtual ~SendPort() = default;
+  // A window for one message of `bytes` (at most slot_bytes), or data() == nullptr while there is
+  // no credit. A window of 0 bytes has a non-null data(). Calling again before commit gives the
+  // same window.
+  virtual std::span<std::byte> reserve(std::size_t bytes) = 0;
+  // Sends the first `bytes` of the reserved window as one message.
+  virtual void commit(std::size_t bytes) = 0;
+  // True when nothing that was committed still waits in this process; tries to move it on.
+  virtual bool flush() = 0;
+  virtual PortState state() const = 0;
+};
+
+class RecvPort {
+ public:
+  virtual ~RecvPort() = default;
+  // The next message whole, or data() == nullptr while none is there. Stays valid, and is returned
+  // again, until release.
+  virtual std::span<const std::byte> peek() = 0;
+  // Gives the message's slot back to the sender.
+  virtual void release() = 0;
+  virtual PortState state() const = 0;
+};
+
+}  // namespace tutti::transport

@@ -1,0 +1,52 @@
+// Transports: what connects pairs of ranks. This is the cold side; ports are the hot one.
+//
+// A transport is one folder that implements Transport and passes the shared conformance suite
+// (tests/transport/conformance). Caps are data: the executor looks at them, nothing throws.
+#pragma once
+
+#include <poll.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/deadline.h"
+#include "transport/port.h"
+#include "tutti/status.h"
+
+namespace tutti::transport {
+
+struct Caps {
+  std::size_t slot_bytes = 0;  // largest message
+  int slots = 0;               // messages in flight per port: the credits
+};
+
+// Both directions of every lane between this rank and one peer. Destroying a link closes it in good
+// order: the peer still receives what was committed and flushed, then sees PortState::closed.
+class Link {
+ public:
+  virtual ~Link() = default;
+  virtual SendPort& send_port(int lane) = 0;
+  virtual RecvPort& recv_port(int lane) = 0;
+  virtual const Caps& caps() const = 0;
+  // Descriptors whose readiness ends a wait for this link, with the events to poll for. Links that
+  // ring the host's doorbell add none.
+  virtual void add_poll_fds(std::vector<pollfd>& fds) = 0;
+  // Cold: why a port is broken, for example "connection reset by peer (errno 104)".
+  virtual std::string_view broken_reason() const = 0;
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  // "loopback", "shm", "tcp"
+  virtual std::string_view name() const = 0;
+  // May this pair be joined by this transport? Both sides know the same answer.
+  virtual bool reaches(int peer) const = 0;
+  // Called by both ranks of the pair. REQUIRES: reaches(peer), lanes >= 1.
+  virtual Result<std::unique_ptr<Link>> connect(int peer, int lanes, Deadline deadline) = 0;
+};
+
+}  // namespace tutti::transport

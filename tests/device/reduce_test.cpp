@@ -1,0 +1,244 @@
+// Every kernel against the reference: types, operators, counts, addresses, aliases, instruction
+// sets.
+#include "device/reduce.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "device/instruction_sets.h"
+#include "device/reduce_reference.h"
+#include "support/values.h"
+
+namespace tutti::test {
+namespace {
+
+using device::Kernels;
+using device::Store;
+
+constexpr std::size_t kLargestCount = 4097;
+constexpr int kRanks = 7;
+
+std::vector<std::size_t> counts() {
+  std::vector<std::size_t> result(71);
+  std::iota(result.begin(), result.end(), 0);
+  for (const std::size_t count : {127, 128, 129, 255, 256, 257, 1000, 4097}) {
+    result.push_back(count);
+  }
+  return result;
+}
+
+// A buffer that ends where its allocation ends, so that a sanitizer sees every read or write past
+// it, and begins `misalignment` bytes past an aligned address.
+class Buffer {
+ public:
+  Buffer(const Bytes& content, std::size_t bytes, std::size_t misalignment)
+      : storage_(kGuard + misalignment + bytes, std::byte{0xa5}), begin_(kGuard + misalignment) {
+    std::copy_n(content.begin(), bytes, storage_.begin() + static_cast<std::ptrdiff_t>(begin_));
+  }
+  std::byte* data() { return storage_.data() + begin_; }
+  bool guard_is_intact() const {
+    const auto guard_end = storage_.begin() + static_cast<std::ptrdiff_t>(begin_);
+    return std::all_of(storage_.begin(), guard_end,
+                       [](std::byte byte) { return byte == std::byte{0xa5}; });
+  }
+
+ private:
+  static constexpr std::size_t kGuard = 64;
+  Bytes storage_;
+  std::size_t begin_;
+};
+
+enum class Alias : std::uint8_t { none, first, last };
+
+// One way to call a kernel.
+struct Call {
+  std::size_t count;
+  std::array<std::size_t, 3> misalignments;  // of dst, and of the sources in turn
+  Alias alias;
+  Store store;
+};
+
+std::string text_of(const Call& call) {
+  return "count " + std::to_string(call.count) + ", misalignments " +
+         std::to_string(call.misalignments[0]) + " " + std::to_string(call.misalignments[1]) + " " +
+         std::to_string(call.misalignments[2]) + ", alias " +
+         std::to_string(static_cast<int>(call.alias)) + ", store " +
+         std::to_string(static_cast<int>(call.store));
+}
+
+// Calls `kernel(dst, sources)` as described; true when dst has the first bytes of `expected` and
+// nothing else has changed.
+template <typename Kernel>
+bool agrees(const Call& call, std::size_t size, const std::vector<Bytes>& contents,
+            const Bytes& expected, Kernel kernel) {
+  const std::size_t bytes = call.count * size;
+  std::vector<Buffer> buffers;
+  std::vector<const void*> sources;
+  for (std::size_t k = 0; k < contents.size(); ++k) {
+    buffers.emplace_back(contents[k], bytes, call.misalignments[1 + k % 2]);
+  }
+  for (Buffer& buffer : buffers) sources.push_back(buffer.data());
+  Buffer separate(Bytes(bytes, std::byte{0x5a}), bytes, call.misalignments[0]);
+  Buffer& dst = call.alias == Alias::none    ? separate
+                : call.alias == Alias::first ? buffers.front()
+                                             : buffers.back();
+  kernel(dst.data(), sources);
+  bool good = bytes == 0 || std::memcmp(dst.data(), expected.data(), bytes) == 0;
+  for (std::size_t k = 0; k < buffers.size(); ++k) {
+    const bool unchanged =
+        bytes == 0 || std::memcmp(buffers[k].data(), contents[k].data(), bytes) == 0;
+    good = good && buffers[k].guard_is_intact() && (&buffers[k] == &dst || unchanged);
+  }
+  return good && separate.guard_is_intact();
+}
+
+// All the ways of calling a kernel with `count` elements of `size` bytes.
+std::vector<Call> calls_of(std::size_t count, std::size_t size) {
+  std::vector<Call> calls;
+  const std::array<std::size_t, 3> misalignments[] = {
+      {0, 0, 0}, {1, 3, 7}, {size, 2 * size, 5 * size}, {16, 0, 32}};
+  for (const auto& misalignment : misalignments) {
+    for (const Alias alias : {Alias::none, Alias::first, Alias::last}) {
+      for (const Store store : {Store::cached, Store::streaming}) {
+        calls.push_back({count, misalignment, alias, store});
+      }
+    }
+  }
+  return calls;
+}
+
+class ReduceTest : public testing::TestWithParam<DataType> {
+ protected:
+  static void SetUpTestSuite() { seed_ = test_seed(); }
+  static inline std::uint64_t seed_ = 0;
+
+  std::vector<Bytes> random_sources(std::size_t sources, std::size_t count) {
+    std::vector<Bytes> result;
+    for (std::size_t k = 0; k < sources; ++k) {
+      result.push_back(random_elements(GetParam(), count, random_));
+    }
+    return result;
+  }
+  const Kernels& kernels_of(const InstructionSet& set, ReduceOp op) {
+    return set.table[static_cast<std::size_t>(GetParam())][static_cast<std::size_t>(op)];
+  }
+
+  std::mt19937_64 random_{seed_};
+  const std::vector<InstructionSet> sets_ = instruction_sets();
+};
+
+TEST_P(ReduceTest, TwoSourcesGiveTheReferenceBits) {
+  const std::size_t size = size_of(GetParam());
+  const std::vector<Bytes> contents = random_sources(2, kLargestCount);
+  for (const ReduceOp op : all_operators()) {
+    const Bytes undivided = reference_reduce(GetParam(), op, contents, Finish::none, kRanks);
+    const Bytes divided = reference_reduce(GetParam(), op, contents, Finish::final, kRanks);
+    for (const InstructionSet& set : sets_) {
+      const Kernels& kernels = kernels_of(set, op);
+      for (const std::size_t count : counts()) {
+        for (const Call& call : calls_of(count, size)) {
+          ASSERT_TRUE(agrees(call, size, contents, undivided,
+                             [&](void* dst, const auto& sources) {
+                               kernels.reduce(dst, sources[0], sources[1], count, call.store);
+                             }))
+              << "reduce " << name(op) << " on " << set.name << ", " << text_of(call);
+          ASSERT_TRUE(agrees(call, size, contents, divided,
+                             [&](void* dst, const auto& sources) {
+                               kernels.reduce_final(dst, sources[0], sources[1], count, kRanks,
+                                                    call.store);
+                             }))
+              << "reduce_final " << name(op) << " on " << set.name << ", " << text_of(call);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(ReduceTest, ManySourcesRoundOnce) {
+  const std::size_t size = size_of(GetParam());
+  for (const std::size_t source_count : {1, 2, 3, 4, 5, 8, 17}) {
+    const std::vector<Bytes> contents = random_sources(source_count, 300);
+    for (const ReduceOp op : all_operators()) {
+      const Bytes expected = reference_reduce(GetParam(), op, contents, Finish::final, kRanks);
+      for (const InstructionSet& set : sets_) {
+        const Kernels& kernels = kernels_of(set, op);
+        for (const std::size_t count : {0, 1, 2, 3, 5, 15, 16, 17, 63, 64, 65, 100, 300}) {
+          for (const Call& call : calls_of(count, size)) {
+            ASSERT_TRUE(agrees(call, size, contents, expected,
+                               [&](void* dst, const auto& sources) {
+                                 kernels.reduce_many(dst, sources.data(),
+                                                     static_cast<int>(source_count), count, kRanks,
+                                                     call.store);
+                               }))
+                << source_count << " sources, " << name(op) << " on " << set.name << ", "
+                << text_of(call);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(ReduceTest, AveragesDivideByAnyNumberOfRanks) {
+  const std::vector<Bytes> contents = random_sources(2, 1000);
+  for (const int ranks : {1,         2,     3,     5,       6,
+                          7,         8,     10,    100,     127,
+                          128,       129,   200,   255,     256,
+                          257,       300,   1000,  32767,   32768,
+                          65535,     65536, 65537, 1 << 24, (1 << 24) + 1,
+                          0x7fffffff}) {
+    const Bytes expected =
+        reference_reduce(GetParam(), ReduceOp::average, contents, Finish::final, ranks);
+    for (const InstructionSet& set : sets_) {
+      const Kernels& kernels = kernels_of(set, ReduceOp::average);
+      Bytes result(expected.size());
+      kernels.reduce_final(result.data(), contents[0].data(), contents[1].data(), 1000, ranks,
+                           Store::cached);
+      ASSERT_EQ(result, expected) << ranks << " ranks on " << set.name;
+    }
+  }
+}
+
+TEST_P(ReduceTest, MinimumMaximumSumAndProductDoNotDependOnOperandOrder) {
+  const std::vector<Bytes> contents = random_sources(2, 1000);
+  for (const ReduceOp op : all_operators()) {
+    for (const InstructionSet& set : sets_) {
+      Bytes forwards(contents[0].size());
+      Bytes backwards(contents[0].size());
+      const Kernels& kernels = kernels_of(set, op);
+      const void* a = contents[0].data();
+      const void* b = contents[1].data();
+      kernels.reduce(forwards.data(), a, b, 1000, Store::cached);
+      kernels.reduce(backwards.data(), b, a, 1000, Store::cached);
+      ASSERT_EQ(forwards, backwards) << name(op) << " on " << set.name;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(AllTypes, ReduceTest, testing::ValuesIn(all_types()),
+                         [](const auto& info) { return std::string(name(info.param)); });
+
+TEST(Kernels, AreResolvedOnceForTheBestInstructionSet) {
+  const std::vector<InstructionSet> sets = instruction_sets();
+  EXPECT_EQ(device::simd_target(), sets.front().name);
+  for (const DataType type : all_types()) {
+    for (const ReduceOp op : all_operators()) {
+      const Kernels& kernels = device::kernels(type, op);
+      EXPECT_EQ(&kernels, &device::kernels(type, op));
+      const auto& best = sets.front().table[static_cast<std::size_t>(type)];
+      EXPECT_EQ(kernels.reduce, best[static_cast<std::size_t>(op)].reduce);
+      EXPECT_EQ(kernels.reduce_final, best[static_cast<std::size_t>(op)].reduce_final);
+      EXPECT_EQ(kernels.reduce_many, best[static_cast<std::size_t>(op)].reduce_many);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tutti::test

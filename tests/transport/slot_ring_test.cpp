@@ -1,0 +1,161 @@
+// The slot ring and its links, by one thread: layout, limits, wrapping.
+#include "transport/slot_ring.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstring>
+
+#include "base/error.h"
+#include "transport/loopback/loopback.h"
+#include "transport/pattern.h"
+#include "transport/segment.h"
+#include "transport/shm/shm.h"
+#include "transport/slot_link.h"
+
+namespace tutti::transport {
+namespace {
+
+// Two ranks of one process without doorbells, seen from rank `local`; counts the rings.
+class QuietNode final : public Node {
+ public:
+  QuietNode(int local, std::shared_ptr<Segment> segment, std::size_t link_bytes)
+      : local_(local), segment_(std::move(segment)), link_bytes_(link_bytes) {}
+  const std::vector<int>& ranks() const override { return ranks_; }
+  int local_rank() const override { return local_; }
+  int local_rank_of(int rank) const override { return rank < 2 ? rank : -1; }
+  bool in_process() const override { return true; }
+  const std::string& reason() const override { return reason_; }
+  Result<std::span<std::byte>> engine_area(int) override { return std::span<std::byte>(); }
+  Result<std::span<std::byte>> link_area(int from, int to) override {
+    return segment_->piece(static_cast<std::size_t>(2 * from + to) * link_bytes_, link_bytes_);
+  }
+  void ring(int local_rank) noexcept override { rings[static_cast<std::size_t>(local_rank)]++; }
+  void ring_self() noexcept override {}
+  void prepare_park() noexcept override {}
+  void park(std::span<pollfd>, int) noexcept override {}
+  void unpark() noexcept override {}
+
+  std::array<int, 2> rings{};
+
+ private:
+  std::vector<int> ranks_{0, 1};
+  int local_;
+  std::string reason_;
+  std::shared_ptr<Segment> segment_;
+  std::size_t link_bytes_;
+};
+
+class SlotRingTest : public ::testing::Test {
+ protected:
+  static constexpr Caps kCaps{.slot_bytes = 200, .slots = 3};
+  static constexpr std::size_t kLinkBytes = link_area_bytes(2, kCaps);
+
+  std::unique_ptr<Link> connect(Node& node, int peer) {
+    auto link = connect_slots(node, peer, 2, kCaps);
+    EXPECT_TRUE(link.ok()) << link.status().message();
+    return *std::move(link);
+  }
+
+  std::shared_ptr<Segment> segment_ = make_process_segment();
+  QuietNode node0_{0, segment_, kLinkBytes};
+  QuietNode node1_{1, segment_, kLinkBytes};
+};
+
+TEST_F(SlotRingTest, TheDefaultsFitTheBudget) {
+  EXPECT_EQ(kSlotCaps.slot_bytes, 131072U);
+  EXPECT_EQ(kSlotCaps.slots, 4);
+  EXPECT_EQ(link_area_bytes(kSlotLanes) % 4096, 0U);
+  EXPECT_LE(2 * link_area_bytes(kSlotLanes), kPeerBytesMax);
+}
+
+TEST_F(SlotRingTest, SmallMessagesTravelInTheLineThatIsPolled) {
+  const auto first = connect(node0_, 1);
+  SendPort& port = first->send_port(0);
+  const auto area = *node0_.link_area(0, 1);
+  const SlotHeader* slot = RingView::of(area, 0, kCaps).slot(0);
+  EXPECT_EQ(port.reserve(kInlineBytes).data(), slot->payload);
+  EXPECT_EQ(port.reserve(0).data(), slot->payload);
+  const auto* body = reinterpret_cast<const std::byte*>(slot + 1);
+  EXPECT_EQ(port.reserve(kInlineBytes + 1).data(), body);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(body) % kCacheLine, 0U);
+}
+
+TEST_F(SlotRingTest, CommitRingsTheReceiverAndReleaseTheSender) {
+  const auto first = connect(node0_, 1);
+  const auto second = connect(node1_, 0);
+  ASSERT_NE(first->send_port(1).reserve(8).data(), nullptr);
+  EXPECT_EQ(node0_.rings[1], 0);
+  first->send_port(1).commit(8);
+  EXPECT_EQ(node0_.rings[1], 1);
+  ASSERT_NE(second->recv_port(1).peek().data(), nullptr);
+  EXPECT_EQ(node1_.rings[0], 0);
+  second->recv_port(1).release();
+  EXPECT_EQ(node1_.rings[0], 1);
+}
+
+TEST_F(SlotRingTest, HasAsManyCreditsAsSlots) {
+  const auto first = connect(node0_, 1);
+  const auto second = connect(node1_, 0);
+  SendPort& out = first->send_port(0);
+  RecvPort& in = second->recv_port(0);
+  for (int i = 0; i < kCaps.slots; ++i) {
+    ASSERT_NE(out.reserve(200).data(), nullptr);
+    out.commit(200);
+  }
+  EXPECT_EQ(out.reserve(0).data(), nullptr);
+  ASSERT_NE(in.peek().data(), nullptr);
+  EXPECT_EQ(out.reserve(0).data(), nullptr) << "peeking gives no credit";
+  in.release();
+  EXPECT_NE(out.reserve(0).data(), nullptr);
+}
+
+TEST_F(SlotRingTest, ManyRoundsThroughTheSameSlots) {
+  const auto first = connect(node0_, 1);
+  const auto second = connect(node1_, 0);
+  for (std::uint64_t i = 0; i < 10'000; ++i) {
+    const auto window = first->send_port(0).reserve(i % 201);
+    ASSERT_NE(window.data(), nullptr);
+    fill_pattern(window, i);
+    first->send_port(0).commit(window.size());
+    const auto message = second->recv_port(0).peek();
+    ASSERT_EQ(message.size(), i % 201);
+    ASSERT_EQ(find_damage(message, i), -1);
+    second->recv_port(0).release();
+  }
+}
+
+TEST_F(SlotRingTest, APairIsJoinedOnce) {
+  auto first = connect(node0_, 1);
+  first.reset();
+  const auto again = connect_slots(node0_, 1, 2, kCaps);
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(again.status().code(), Code::internal);
+  EXPECT_EQ(again.status().message(),
+            "this rank is or was linked with rank 1 already; a pair of ranks is joined once per "
+            "communicator");
+}
+
+TEST_F(SlotRingTest, MoreLanesThanTheAreaHoldsAreAnError) {
+  const auto link = connect_slots(node0_, 1, 100, kCaps);
+  ASSERT_FALSE(link.ok());
+  EXPECT_EQ(
+      link.status().message(),
+      fmt::format("100 lanes of 3 slots of 200 bytes need {} bytes, but the node's link areas "
+                  "have {}",
+                  link_area_bytes(100, kCaps), kLinkBytes));
+}
+
+TEST_F(SlotRingTest, LoopbackReachesRanksOfTheProcessAndShmDoesNot) {
+  const auto loopback = make_loopback(node0_);
+  const auto shm = make_shm(node0_);
+  EXPECT_EQ(loopback->name(), "loopback");
+  EXPECT_EQ(shm->name(), "shm");
+  EXPECT_TRUE(loopback->reaches(1));
+  EXPECT_FALSE(loopback->reaches(0)) << "nobody sends to himself";
+  EXPECT_FALSE(loopback->reaches(2)) << "not of this node";
+  EXPECT_FALSE(shm->reaches(1));
+}
+
+}  // namespace
+}  // namespace tutti::transport
