@@ -11,7 +11,8 @@ namespace {
 // Sizes around every boundary that a transport may have.
 std::vector<std::size_t> edge_sizes(std::size_t slot_bytes) {
   std::vector<std::size_t> sizes;
-  for (const std::size_t size : {0, 1, 7, 8, 9, 55, 56, 57, 63, 64, 65, 127, 128, 4095, 4096}) {
+  for (const std::size_t size : std::initializer_list<std::size_t>{0, 1, 7, 8, 9, 55, 56, 57, 63,
+                                                                   64, 65, 127, 128, 4095, 4096}) {
     if (size < slot_bytes) sizes.push_back(size);
   }
   sizes.push_back(slot_bytes - 1);
@@ -74,7 +75,7 @@ TEST_P(Conformance, MessagesKeepTheirOrderAndSize) {
 }
 
 TEST_P(Conformance, SlotsOfEverySizeAndNumber) {
-  for (const std::size_t slot_bytes : {1, 8, 56, 57, 100, 1024}) {
+  for (const std::size_t slot_bytes : std::initializer_list<std::size_t>{1, 8, 56, 57, 100, 1024}) {
     for (const int slots : {1, 2, 3, 8}) {
       SCOPED_TRACE(::testing::Message() << slots << " slots of " << slot_bytes);
       const auto sizes_of = [](End& end) {

@@ -93,7 +93,7 @@ TEST_P(Conformance, AFullPortGivesNoWindowUntilTheReceiverReleases) {
 }
 
 TEST_P(Conformance, WindowsAndMessagesStayUntilCommitAndRelease) {
-  for (const std::size_t bytes : {0, 8, 200}) {
+  for (const std::size_t bytes : std::initializer_list<std::size_t>{0, 8, 200}) {
     run(
         1, kTinyCaps,
         [bytes](End& end) {

@@ -1,0 +1,11 @@
+// The subcommands of `tutti`. Each adds its options to the parser, and when it was chosen runs and
+// leaves the exit code of the process. Both arguments must outlive the parsing.
+#pragma once
+
+#include <CLI/App.hpp>
+
+namespace tutti::tools {
+
+void add_run(CLI::App& app, int& exit_code);
+
+}  // namespace tutti::tools

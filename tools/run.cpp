@@ -1,0 +1,60 @@
+// `tutti run`: starts the ranks of a job on this host, without MPI.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "commands.h"
+#include "local_job.h"
+
+namespace tutti::tools {
+namespace {
+
+constexpr int kRanksMax = 4096;
+constexpr int kCannotStart = 127;  // as shells say that a program is not there
+
+}  // namespace
+
+void add_run(CLI::App& app, int& exit_code) {
+  CLI::App* const command =
+      app.add_subcommand("run", "Start the ranks of a job on this host, without MPI");
+  const auto options = std::make_shared<JobOptions>();
+  const auto no_prefix = std::make_shared<bool>(false);
+  command->add_option("-n,--ranks", options->ranks, "How many ranks to start")
+      ->required()
+      ->check(CLI::Range(1, kRanksMax));
+  command->add_flag("--no-prefix", *no_prefix, "Do not put '[rank] ' before each line of output");
+  command
+      ->add_option("--grace-ms", options->grace_ms,
+                   "When a rank fails, how long the others may go on to report it before they are "
+                   "ended, in ms")
+      ->check(CLI::Range(0, 3'600'000))
+      ->capture_default_str();
+  command->add_option("program", options->command, "The program and its arguments, after --")
+      ->required();
+  command->positionals_at_end();
+  command->footer(
+      "Each rank gets TUTTI_RANK, TUTTI_SIZE, TUTTI_LOCAL_RANK, TUTTI_LOCAL_SIZE and\n"
+      "TUTTI_RENDEZVOUS. Signals go to all ranks; a second SIGINT or SIGTERM ends them at once.\n"
+      "Rank 0 reads standard input unless that is a terminal.\n"
+      "\n"
+      "Exit status: 0 when all ranks succeed, else that of the rank that failed first (128 plus\n"
+      "the number when a signal killed it); 2 for wrong usage, 127 when the program cannot be\n"
+      "started.\n"
+      "\n"
+      "Examples:\n"
+      "  tutti run -n 4 -- ./train --epochs 3\n"
+      "  tutti run -n 2 --no-prefix -- python3 train.py\n"
+      "  TUTTI_TRANSPORT=tcp tutti run -n 8 -- ./all_reduce_perf -b 8 -e 64M -f 2");
+  command->callback([options, no_prefix, &exit_code] {
+    options->prefix = !*no_prefix;
+    const auto status = run_local_job(*options);
+    exit_code = status.ok() ? *status : kCannotStart;
+    if (!status.ok()) {
+      fmt::print(stderr, "tutti run: {}\n", status.status().message());
+    }
+  });
+}
+
+}  // namespace tutti::tools
