@@ -175,8 +175,8 @@ struct IntegerAverage : Sum {
 
   explicit IntegerAverage(int ranks) {
     const auto divisor = static_cast<std::uint32_t>(ranks);
-    const int log = std::bit_width(divisor - 1);  // ceil(log2)
-    if (log > kBits) {                            // more ranks than any lane can count: zero
+    const int log = static_cast<int>(std::bit_width(divisor - 1));  // ceil(log2)
+    if (log > kBits) {  // more ranks than any lane can count: zero
       multiplier_ = 0;
       shift1_ = 1;
       shift2_ = kBits - 1;

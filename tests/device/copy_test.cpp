@@ -18,8 +18,8 @@ TEST(Copy, MovesEveryByteAndNoOther) {
   std::mt19937_64 random(test_seed());
   const Bytes source = random_elements(DataType::uint8, 5000, random);
   for (const Store store : {Store::cached, Store::streaming}) {
-    for (const std::size_t bytes : {0, 1, 7, 8, 63, 64, 65, 127, 300, 4096, 4900}) {
-      for (const std::size_t offset : {0, 1, 31, 64}) {
+    for (const std::size_t bytes : {0u, 1u, 7u, 8u, 63u, 64u, 65u, 127u, 300u, 4096u, 4900u}) {
+      for (const std::size_t offset : {0u, 1u, 31u, 64u}) {
         Bytes expected(5000, std::byte{0xa5});
         Bytes result = expected;
         std::memcpy(expected.data() + offset, source.data() + 3, bytes);

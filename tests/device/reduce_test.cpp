@@ -28,7 +28,7 @@ constexpr int kRanks = 7;
 std::vector<std::size_t> counts() {
   std::vector<std::size_t> result(71);
   std::iota(result.begin(), result.end(), 0);
-  for (const std::size_t count : {127, 128, 129, 255, 256, 257, 1000, 4097}) {
+  for (const std::size_t count : {127u, 128u, 129u, 255u, 256u, 257u, 1000u, 4097u}) {
     result.push_back(count);
   }
   return result;
@@ -163,13 +163,14 @@ TEST_P(ReduceTest, TwoSourcesGiveTheReferenceBits) {
 
 TEST_P(ReduceTest, ManySourcesRoundOnce) {
   const std::size_t size = size_of(GetParam());
-  for (const std::size_t source_count : {1, 2, 3, 4, 5, 8, 17}) {
+  for (const std::size_t source_count : {1u, 2u, 3u, 4u, 5u, 8u, 17u}) {
     const std::vector<Bytes> contents = random_sources(source_count, 300);
     for (const ReduceOp op : all_operators()) {
       const Bytes expected = reference_reduce(GetParam(), op, contents, Finish::final, kRanks);
       for (const InstructionSet& set : sets_) {
         const Kernels& kernels = kernels_of(set, op);
-        for (const std::size_t count : {0, 1, 2, 3, 5, 15, 16, 17, 63, 64, 65, 100, 300}) {
+        for (const std::size_t count :
+             {0u, 1u, 2u, 3u, 5u, 15u, 16u, 17u, 63u, 64u, 65u, 100u, 300u}) {
           for (const Call& call : calls_of(count, size)) {
             ASSERT_TRUE(agrees(call, size, contents, expected,
                                [&](void* dst, const auto& sources) {

@@ -16,8 +16,8 @@ bool run(tutti::Bootstrap& bootstrap) {
   }
   const float send[3] = {1.0F, 2.0F, 3.0F};
   float recv[3] = {};
-  const tutti::Status status = communicator->all_reduce(send, recv, 3, tutti::DataType::float32,
-                                                        tutti::ReduceOp::sum);
+  const tutti::Status status =
+      communicator->all_reduce(send, recv, 3, tutti::DataType::float32, tutti::ReduceOp::sum);
   return status.ok() && recv[0] == 2.0F && recv[1] == 4.0F && recv[2] == 6.0F;
 }
 
