@@ -51,8 +51,10 @@ class PairNode final : public Node {
         kLayout.areas.link_bytes);
   }
   void ring(int local) noexcept override {
-    ring_doorbell(lines_[local], doorbells_[static_cast<std::size_t>(local)]);
+    publish_fence();
+    ring_if_parked(lines_[local], doorbells_[static_cast<std::size_t>(local)]);
   }
+  void ring_others() noexcept override {}
   void ring_self() noexcept override {}
   void prepare_park() noexcept override {}
   void park(std::span<pollfd>, int) noexcept override {}

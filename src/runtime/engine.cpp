@@ -63,10 +63,6 @@ Status Engine::wait_all(const Operation& operation, Ready&& ready) {
       operation, [] { return std::span<pollfd>(); }, pass, blocked_on);
 }
 
-void Engine::ring_others() noexcept {
-  node_.ring_others();
-}
-
 Status Engine::all_reduce(const Operation& operation) {
   const auto bytes = static_cast<std::size_t>(operation.bytes());
   if (bytes <= kInlineBytes) return exchange_inline(operation);
@@ -83,7 +79,7 @@ Status Engine::exchange_inline(const Operation& operation) {
   const auto bytes = static_cast<std::size_t>(operation.bytes());
   std::memcpy(line.data, operation.send, bytes);
   line.sequence.store(sequence, std::memory_order_release);
-  ring_others();
+  node_.ring_others();
   TUTTI_TRY(wait_all(operation, [sequence](const EngineArea& area) {
     return area.exchange_line[sequence % 2].sequence.load(std::memory_order_acquire) >= sequence;
   }));
@@ -101,7 +97,7 @@ Status Engine::exchange(const Operation& operation) {
   EngineArea& own = mine();
   copy(own.exchange[sequence % 2], operation.send, operation.bytes());
   own.exchange_line[sequence % 2].sequence.store(sequence, std::memory_order_release);
-  ring_others();
+  node_.ring_others();
   TUTTI_TRY(wait_all(operation, [sequence](const EngineArea& area) {
     return area.exchange_line[sequence % 2].sequence.load(std::memory_order_acquire) >= sequence;
   }));
@@ -156,7 +152,7 @@ void Engine::stage(const Operation& operation, std::int64_t tile) {
   copy(at(buffer, own.end() * element_bytes), at(send, own.end() * element_bytes),
        (range.count - own.end()) * element_bytes);
   mine().staged.value.store(number + 1, std::memory_order_release);
-  ring_others();
+  node_.ring_others();
 }
 
 void Engine::reduce_chunk(const Operation& operation, std::int64_t tile) {
@@ -181,7 +177,7 @@ void Engine::reduce_chunk(const Operation& operation, std::int64_t tile) {
     copy(at(operation.recv, in_buffer), reduced, n * element_bytes, store_);
   }
   mine().reduced.value.store(number + 1, std::memory_order_release);
-  ring_others();
+  node_.ring_others();
 }
 
 void Engine::collect(const Operation& operation, std::int64_t tile) {
@@ -209,7 +205,7 @@ Status Engine::broadcast(const Operation& operation) {
     ++pieces_;
     TUTTI_TRY(root ? put_up(operation, begin, n) : take(operation, begin, n));
     mine().consumed.value.store(pieces_, std::memory_order_release);
-    ring_others();
+    node_.ring_others();
   }
   if (root && !operation.in_place()) {
     copy(operation.recv, operation.send, bytes,

@@ -64,7 +64,6 @@ class Engine {
   // Waits until `ready(area)` holds for the area of every other local rank.
   template <typename Ready>
   Status wait_all(const Operation& operation, Ready&& ready);
-  void ring_others() noexcept;
   EngineArea& mine() { return *areas_[static_cast<std::size_t>(me_)]; }
 
   transport::Node& node_;

@@ -21,6 +21,9 @@ struct Seating {
   int local_rank = 0;
 };
 
+// Enough for a link's lanes to a few peers; more grow it once.
+constexpr std::size_t kPollFdsAtFirst = 64;
+
 class SharedNode final : public Node {
  public:
   SharedNode(Seating seating, SegmentLayout layout, bool in_process, std::string reason,
@@ -33,6 +36,8 @@ class SharedNode final : public Node {
     for (const std::size_t seat : seating_.seats) {
       bells_.push_back({&lines[seat], attachment_->doorbells[seat].get()});
     }
+    // The first sleep may be in the middle of an operation, which does not allocate.
+    poll_scratch_.reserve(kPollFdsAtFirst);
   }
 
   const std::vector<int>& ranks() const override { return seating_.ranks; }
@@ -56,7 +61,14 @@ class SharedNode final : public Node {
 
   void ring(int local_rank) noexcept override {
     const Bell& bell = bells_[static_cast<std::size_t>(local_rank)];
-    ring_doorbell(*bell.line, bell.fd);
+    publish_fence();
+    ring_if_parked(*bell.line, bell.fd);
+  }
+  void ring_others() noexcept override {
+    publish_fence();
+    for (const Bell& bell : bells_) {
+      if (&bell != &own()) ring_if_parked(*bell.line, bell.fd);
+    }
   }
   void ring_self() noexcept override { write_doorbell(own().fd); }
   void prepare_park() noexcept override { announce_sleep(*own().line); }

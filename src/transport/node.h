@@ -72,11 +72,7 @@ class Node {
   // Wakes a local rank if it is parked. Call after publishing (the fence is inside). Hot.
   virtual void ring(int local_rank) noexcept = 0;
   // The same for all other local ranks.
-  virtual void ring_others() noexcept {
-    for (int local = 0; local < static_cast<int>(ranks().size()); ++local) {
-      if (local != local_rank()) ring(local);
-    }
-  }
+  virtual void ring_others() noexcept = 0;
   // Wakes this rank's own sleeper; any thread.
   virtual void ring_self() noexcept = 0;
   // Sleeping: prepare_park(), look again for work, then park() if there is none, and in every case

@@ -31,6 +31,7 @@ class QuietNode final : public Node {
     return segment_->piece(static_cast<std::size_t>(2 * from + to) * link_bytes_, link_bytes_);
   }
   void ring(int local_rank) noexcept override { rings[static_cast<std::size_t>(local_rank)]++; }
+  void ring_others() noexcept override {}
   void ring_self() noexcept override {}
   void prepare_park() noexcept override {}
   void park(std::span<pollfd>, int) noexcept override {}
