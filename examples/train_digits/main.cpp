@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -56,8 +57,8 @@ void add_options(CLI::App& app, Options& options) {
 
 void print_epoch(const Epoch& epoch, double first_loss) {
   constexpr double kBarColumns = 40;
-  const auto columns =
-      static_cast<std::size_t>(std::clamp(epoch.loss / first_loss, 0.0, 1.0) * kBarColumns + 0.5);
+  const auto columns = static_cast<std::size_t>(
+      std::lround(std::clamp(epoch.loss / first_loss, 0.0, 1.0) * kBarColumns));
   fmt::print("{:>5}  {:>10.6f}  {:>11.2f}  {:>7.1f}  {}\n", epoch.number, epoch.loss,
              100 * epoch.test_accuracy, epoch.time_ms, std::string(columns, '#'));
   std::fflush(stdout);

@@ -36,26 +36,27 @@ struct World {
   int size = 1;
   int local_rank = 0;
   int local_size = 1;
-  std::string source;      // "TUTTI_RANK and TUTTI_SIZE", "torchrun", "Open MPI", "PMIx", "Slurm", ...
+  std::string source;  // "TUTTI_RANK and TUTTI_SIZE", "torchrun", "Open MPI", "PMIx", "Slurm", ...
   // Where rank 0 listens: host:port, or unix:name for a job of one host; empty when neither the
   // source nor TUTTI_RENDEZVOUS says.
   std::string rendezvous;
 };
 
-// The place in the job from Config, or else from the launcher's variables: torchrun, Open MPI, PMIx,
-// MPICH/PMI, Slurm; a world of 1 when there is none. invalid_environment when two sources disagree
-// (naming both), when rank and size make no sense, or when a launcher started several processes but
-// this one sees a world of 1.
+// The place in the job from Config, or else from the launcher's variables: torchrun, Open MPI,
+// PMIx, MPICH/PMI, Slurm; a world of 1 when there is none. invalid_environment when two sources
+// disagree (naming both), when rank and size make no sense, or when a launcher started several
+// processes but this one sees a world of 1.
 //
-// The rendezvous is, in this order: TUTTI_RENDEZVOUS; MASTER_ADDR with a port made from MASTER_PORT,
-// 10000 + MASTER_PORT mod 20000 (torch's own store listens on MASTER_PORT); for the ranks of one host
-// an abstract Unix socket named after the user and the launcher's job; under Slurm the first host of
-// the step with a port made from the job's number.
+// The rendezvous is, in this order: TUTTI_RENDEZVOUS; MASTER_ADDR with a port made from
+// MASTER_PORT, 10000 + MASTER_PORT mod 20000 (torch's own store listens on MASTER_PORT); for the
+// ranks of one host an abstract Unix socket named after the user and the launcher's job; under
+// Slurm the first host of the step with a port made from the job's number.
 TUTTI_API Result<World> world_from_env(const Config& config);
 
-// Rendezvous over sockets: rank 0 listens on world.rendezvous, the others connect; no other server is
-// needed. Waits at most config.connect_timeout_ms. One at a time at one address.
-TUTTI_API Result<std::unique_ptr<Bootstrap>> bootstrap_tcp(const World& world, const Config& config);
+// Rendezvous over sockets: rank 0 listens on world.rendezvous, the others connect; no other server
+// is needed. Waits at most config.connect_timeout_ms. One at a time at one address.
+TUTTI_API Result<std::unique_ptr<Bootstrap>> bootstrap_tcp(const World& world,
+                                                           const Config& config);
 
 // world_from_env, then bootstrap_tcp (no network at all for a world of 1).
 TUTTI_API Result<std::unique_ptr<Bootstrap>> bootstrap_from_env(const Config& config);

@@ -11,8 +11,8 @@
 // Threads: one communicator is used by one thread at a time (abort() and Work are exempt);
 // different communicators are independent.
 //
-// Errors: invalid arguments send nothing and leave the communicator usable. Any other error is final:
-// pending and later calls return that same error at once.
+// Errors: invalid arguments send nothing and leave the communicator usable. Any other error is
+// final: pending and later calls return that same error at once.
 #pragma once
 
 #include <cstdint>
@@ -67,8 +67,8 @@ class TUTTI_API Communicator {
   // Host name of a rank. REQUIRES: 0 <= rank < size().
   const std::string& host(int rank) const;
 
-  // recv[i] = op over all ranks of send[i], for i in [0, count). send == recv is in place; otherwise
-  // the two may not overlap.
+  // recv[i] = op over all ranks of send[i], for i in [0, count). send == recv is in place;
+  // otherwise the two may not overlap.
   Status all_reduce(const void* send, void* recv, std::int64_t count, DataType type, ReduceOp op);
   Work all_reduce_async(const void* send, void* recv, std::int64_t count, DataType type,
                         ReduceOp op);
@@ -83,7 +83,8 @@ class TUTTI_API Communicator {
 
   // Name of the algorithm that the call would run, for example "ring".
   std::string algorithm(Collective collective, std::int64_t count, DataType type) const;
-  // Name of the transport that joins this rank to `peer`, for example "shm". REQUIRES: peer in range.
+  // Name of the transport that joins this rank to `peer`, for example "shm". REQUIRES: peer in
+  // range.
   std::string transport(int peer) const;
 
   // Success, or the error that ended the communicator.

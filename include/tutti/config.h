@@ -19,8 +19,8 @@ struct Config {
   // Transports that may be used, best first; each pair of ranks takes the first that connects
   // it ("loopback" joins ranks of one process). TUTTI_TRANSPORT, for example "shm,tcp"
   std::vector<std::string> transports = {"loopback", "shm", "tcp"};
-  // Network interfaces that TCP may use: names or prefixes separated by commas; a leading ^ excludes
-  // them, a leading = demands exact names. Empty: any that works. TUTTI_SOCKET_IFNAME
+  // Network interfaces that TCP may use: names or prefixes separated by commas; a leading ^
+  // excludes them, a leading = demands exact names. Empty: any that works. TUTTI_SOCKET_IFNAME
   std::string socket_ifname;
   // Parallel lanes of one large operation, each with its own slots or TCP connection per peer,
   // 1 to 8. TUTTI_LANES
@@ -35,8 +35,9 @@ struct Config {
   // host:port where rank 0 listens while the job assembles. TUTTI_RENDEZVOUS
   std::string rendezvous;
 
-  // Reads the TUTTI_ variables named above over the defaults. An unknown TUTTI_ name or a value that
-  // does not parse is invalid_environment naming the variable, its value and the nearest known name.
+  // Reads the TUTTI_ variables named above over the defaults. An unknown TUTTI_ name or a value
+  // that does not parse is invalid_environment naming the variable, its value and the nearest known
+  // name.
   TUTTI_API static Result<Config> from_env();
 };
 

@@ -73,8 +73,8 @@ static_assert(sizeof(Status) == sizeof(void*));
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                                      // NOLINT
-  Result(Status error) : error_(std::move(error)) { assert(!error_.ok()); }          // NOLINT
+  Result(T value) : value_(std::move(value)) {}                              // NOLINT
+  Result(Status error) : error_(std::move(error)) { assert(!error_.ok()); }  // NOLINT
 
   bool ok() const noexcept { return value_.has_value(); }
   // Success, or the error.

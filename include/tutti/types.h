@@ -45,8 +45,8 @@ TUTTI_API std::size_t size_of(DataType type) noexcept;
 TUTTI_API std::string_view name(DataType type) noexcept;
 TUTTI_API std::string_view name(ReduceOp op) noexcept;
 
-// The inverse of name(); nccl-tests' names ("float", "half", "prod", "avg", "fp8_e4m3") are accepted
-// too. An unknown name is invalid_argument and lists the known ones.
+// The inverse of name(); nccl-tests' names ("float", "half", "prod", "avg", "fp8_e4m3") are
+// accepted too. An unknown name is invalid_argument and lists the known ones.
 TUTTI_API Result<DataType> parse_data_type(std::string_view text);
 TUTTI_API Result<ReduceOp> parse_reduce_op(std::string_view text);
 

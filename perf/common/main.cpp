@@ -44,7 +44,8 @@ Result<Job> find_job(const Options& options) {
 }
 
 // Collective over the threads and the processes.
-Result<Communicator> join(const Job& job, World world, std::unique_ptr<Bootstrap> in_process) {
+Result<Communicator> join(const Job& job, const World& world,
+                          const std::unique_ptr<Bootstrap>& in_process) {
   if (in_process) return Communicator::create(*in_process, job.config);
   TUTTI_TRY_ASSIGN(auto bootstrap, bootstrap_tcp(world, job.config));
   return Communicator::create(*bootstrap, job.config);
@@ -69,7 +70,7 @@ class Program {
     }
     std::vector<ExitCode> codes(threads);
     const auto run_thread = [&](std::size_t i) {
-      codes[i] = run_rank(*job, static_cast<int>(i), std::move(bootstraps[i]));
+      codes[i] = run_rank(*job, static_cast<int>(i), bootstraps[i]);
     };
     std::vector<std::thread> others;
     for (std::size_t i = 1; i < threads; ++i) others.emplace_back(run_thread, i);
@@ -79,11 +80,12 @@ class Program {
   }
 
  private:
-  ExitCode run_rank(const Job& job, int thread, std::unique_ptr<Bootstrap> in_process) const {
+  ExitCode run_rank(const Job& job, int thread,
+                    const std::unique_ptr<Bootstrap>& in_process) const {
     World world = job.first_rank;
     world.rank += thread;
     world.local_rank += thread;
-    auto communicator = join(job, world, std::move(in_process));
+    auto communicator = join(job, world, in_process);
     if (!communicator.ok()) {
       print_error(benchmark_.program(), whereabouts(world.rank, host_name()),
                   communicator.status());

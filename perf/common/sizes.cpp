@@ -17,7 +17,7 @@ double multiple(std::string_view suffix) {
     upper += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   if (upper.empty() || upper == "B") return 1;
   const std::string_view rest = std::string_view(upper).substr(1);
-  if (rest != "" && rest != "B" && rest != "IB") return 0;
+  if (!rest.empty() && rest != "B" && rest != "IB") return 0;
   switch (upper[0]) {
     case 'K':
       return 0x1p10;

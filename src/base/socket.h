@@ -1,5 +1,6 @@
 // Sockets with deadlines: addresses, listening, connecting, whole-buffer transfers.
-// All descriptors are non-blocking and close-on-exec; every wait takes a Deadline. Thread-compatible.
+// All descriptors are non-blocking and close-on-exec; every wait takes a Deadline.
+// Thread-compatible.
 #pragma once
 
 #include <netinet/in.h>

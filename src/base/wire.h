@@ -14,10 +14,8 @@ namespace tutti {
 class WireWriter {
  public:
   template <typename T>
-    requires std::is_integral_v<T>
-  void put(T value) {
-    put_bytes(std::as_bytes(std::span(&value, 1)));
-  }
+  requires std::is_integral_v<T>
+  void put(T value) { put_bytes(std::as_bytes(std::span(&value, 1))); }
   void put_bytes(std::span<const std::byte> bytes) {
     bytes_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
@@ -30,8 +28,8 @@ class WireWriter {
   std::span<const std::byte> bytes() const { return std::as_bytes(std::span(bytes_)); }
 
  private:
-  // A string, because GCC 12 at -O3 warns of overflows in vector's insert() and resize() that cannot
-  // happen.
+  // A string, because GCC 12 at -O3 warns of overflows in vector's insert() and resize() that
+  // cannot happen.
   std::string bytes_;
 };
 
@@ -41,8 +39,7 @@ class WireReader {
   explicit WireReader(std::span<const std::byte> bytes) : bytes_(bytes) {}
 
   template <typename T>
-    requires std::is_integral_v<T>
-  T get() {
+  requires std::is_integral_v<T> T get() {
     T value{};
     const auto from = take(sizeof(T));
     if (from.size() == sizeof(T)) std::memcpy(&value, from.data(), sizeof(T));

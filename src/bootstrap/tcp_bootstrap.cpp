@@ -18,7 +18,6 @@ namespace {
 
 using bootstrap::describe;
 using bootstrap::Endpoint;
-using bootstrap::Frame;
 using bootstrap::FrameKind;
 using bootstrap::Hello;
 using bootstrap::Member;

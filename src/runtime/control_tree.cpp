@@ -72,7 +72,7 @@ void Tree::turn(Clock::time_point now) {
 void Tree::handle(Link& link, Message&& message) {
   if (!failure_.ok()) return;  // The first failure is final.
   std::visit(
-      [&](auto&& said) {
+      [&](auto& said) {
         using Said = std::decay_t<decltype(said)>;
         if constexpr (std::is_same_v<Said, Heartbeat>) {
           link.progress = said;
@@ -89,7 +89,7 @@ void Tree::handle(Link& link, Message&& message) {
           deliver(said);
         }
       },
-      std::move(message));
+      message);
 }
 
 void Tree::handle_end(const Link& link, const Link::Arrival& arrival) {

@@ -13,10 +13,10 @@ constexpr std::uint32_t kAnswerMagic = 0x414e5454;
 constexpr std::uint32_t kConfirmMagic = 0x434f5454;
 constexpr std::uint16_t kVersion = 1;
 
-template <std::size_t Bytes>
-std::array<std::byte, Bytes> exactly(const WireWriter& out) {
-  std::array<std::byte, Bytes> bytes{};
-  std::copy_n(out.bytes().begin(), std::min(Bytes, out.bytes().size()), bytes.begin());
+template <std::size_t kBytes>
+std::array<std::byte, kBytes> exactly(const WireWriter& out) {
+  std::array<std::byte, kBytes> bytes{};
+  std::copy_n(out.bytes().begin(), std::min(kBytes, out.bytes().size()), bytes.begin());
   return bytes;
 }
 

@@ -181,8 +181,7 @@ Result<std::shared_ptr<const Attachment>> attach(Bootstrap& bootstrap, const For
   }
   TUTTI_TRY_ASSIGN(auto attachment, attach_processes(forming.rank, forming.group, cards, layout,
                                                      switchboard, deadline));
-  TUTTI_TRY_ASSIGN(const auto lines, attachment->segment->piece(0, layout.lines_bytes()));
-  assert(lines.size() == layout.lines_bytes());
+  TUTTI_TRY(attachment->segment->piece(0, layout.lines_bytes()).status());
   return attachment;
 }
 

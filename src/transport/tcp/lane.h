@@ -100,7 +100,7 @@ class TcpSendPort final : public SendPort {
   static constexpr std::size_t kSlotsMax = 16;   // frames of one sendmsg()
 
   const int fd_;
-  const std::size_t slot_bytes_;
+  [[maybe_unused]] const std::size_t slot_bytes_;  // of asserts
   const std::size_t slots_;
   const std::size_t stride_;
   const AlignedBytes buffer_;
