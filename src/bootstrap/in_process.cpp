@@ -34,7 +34,8 @@ class MeetingRoom {
     auto& blocks = blocks_[round % blocks_.size()];
     blocks[static_cast<std::size_t>(rank)].assign(mine.begin(), mine.end());
     changed_.notify_all();
-    while (failure_.ok() && !all_entered(round)) {
+    // all_entered() first: it is what finds out that a missing rank has left.
+    while (!all_entered(round) && failure_.ok()) {
       if (changed_.wait_until(lock, deadline.at()) == std::cv_status::timeout &&
           !all_entered(round)) {
         fail(timed_out(round));
