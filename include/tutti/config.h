@@ -17,11 +17,31 @@ struct Config {
   // Forces algorithms, for example "all_reduce:ring,broadcast:chain". TUTTI_ALGORITHM
   std::string algorithm;
   // Transports that may be used, best first; each pair of ranks takes the first that connects
-  // it ("loopback" joins ranks of one process). TUTTI_TRANSPORT, for example "shm,tcp"
-  std::vector<std::string> transports = {"loopback", "shm", "tcp"};
+  // it ("loopback" joins ranks of one process, "rdma" is InfiniBand and RoCE). TUTTI_TRANSPORT, for
+  // example "shm,tcp"
+  std::vector<std::string> transports = {"loopback", "shm", "rdma", "tcp"};
   // Network interfaces that TCP may use: names or prefixes separated by commas; a leading ^
   // excludes them, a leading = demands exact names. Empty: any that works. TUTTI_SOCKET_IFNAME
   std::string socket_ifname;
+  // RDMA devices that may be used, as NCCL_IB_HCA: names or prefixes separated by commas, each with
+  // a port if it is one of several ("mlx5_0:1"); a leading ^ excludes them, a leading = demands
+  // exact names. The order is that of the rails. Empty: every active port, by name.
+  // TUTTI_RDMA_DEVICES
+  std::string rdma_devices;
+  // Entry of every port's GID table, 0 to 255. -1: by rule (RoCE v2 with an IPv4 address, else with
+  // an IPv6 address; 0 on InfiniBand). TUTTI_RDMA_GID_INDEX
+  int rdma_gid_index = -1;
+  // Traffic class of RDMA packets, 0 to 255: on RoCE the IP header's, four times the DSCP.
+  // TUTTI_RDMA_TRAFFIC_CLASS
+  int rdma_traffic_class = 0;
+  // Service level of RDMA packets, 0 to 15: on RoCE the VLAN's priority. TUTTI_RDMA_SERVICE_LEVEL
+  int rdma_service_level = 0;
+  // Wait for a packet's acknowledgement before it is sent again, 1 to 31: 4.096 us * 2^n, so that
+  // 18 is 1.07 s. TUTTI_RDMA_TIMEOUT
+  int rdma_timeout = 18;
+  // How often a packet is sent again before its path counts as broken, 0 to 7.
+  // TUTTI_RDMA_RETRY_COUNT
+  int rdma_retry_count = 7;
   // Parallel lanes of one large operation, each with its own slots or TCP connection per peer,
   // 1 to 8. TUTTI_LANES
   int lanes = 4;

@@ -41,7 +41,7 @@ Status set_number(T& field, const Setting& setting, T min, T max) {
 }
 
 Status set_transports(std::vector<std::string>& field, const Setting& setting) {
-  static constexpr std::array<std::string_view, 3> kKnown = {"loopback", "shm", "tcp"};
+  static constexpr std::array<std::string_view, 4> kKnown = {"loopback", "shm", "rdma", "tcp"};
   std::vector<std::string> names;
   std::string_view rest = setting.value;
   for (bool more = true; more;) {
@@ -89,7 +89,7 @@ struct Variable {
 };
 
 // Every variable that there is, in the order of the fields of Config.
-constexpr std::array<Variable, 11> kVariables = {{
+constexpr std::array<Variable, 17> kVariables = {{
     {"TUTTI_TIMEOUT_MS",
      [](Config& c, const Setting& s) {
        return set_number<std::int64_t>(c.timeout_ms, s, 1, kTimeoutMsMax);
@@ -103,6 +103,17 @@ constexpr std::array<Variable, 11> kVariables = {{
      [](Config& c, const Setting& s) { return set_transports(c.transports, s); }},
     {"TUTTI_SOCKET_IFNAME",
      [](Config& c, const Setting& s) { return set_text(c.socket_ifname, s); }},
+    {"TUTTI_RDMA_DEVICES", [](Config& c, const Setting& s) { return set_text(c.rdma_devices, s); }},
+    {"TUTTI_RDMA_GID_INDEX",
+     [](Config& c, const Setting& s) { return set_number(c.rdma_gid_index, s, 0, 255); }},
+    {"TUTTI_RDMA_TRAFFIC_CLASS",
+     [](Config& c, const Setting& s) { return set_number(c.rdma_traffic_class, s, 0, 255); }},
+    {"TUTTI_RDMA_SERVICE_LEVEL",
+     [](Config& c, const Setting& s) { return set_number(c.rdma_service_level, s, 0, 15); }},
+    {"TUTTI_RDMA_TIMEOUT",
+     [](Config& c, const Setting& s) { return set_number(c.rdma_timeout, s, 1, 31); }},
+    {"TUTTI_RDMA_RETRY_COUNT",
+     [](Config& c, const Setting& s) { return set_number(c.rdma_retry_count, s, 0, 7); }},
     {"TUTTI_LANES",
      [](Config& c, const Setting& s) { return set_number(c.lanes, s, 1, kLanesMax); }},
     {"TUTTI_RANK",

@@ -75,6 +75,17 @@ void fuse(Program& program) {
   }
 }
 
+std::vector<bool> stable_sends(const Program& program) {
+  std::vector<bool> stable(program.steps.size());
+  Marks written(program.chunks);  // by the steps behind the current one
+  for (std::size_t i = program.steps.size(); i-- > 0;) {
+    const Step& step = program.steps[i];
+    stable[i] = step.op == Op::send && written.none(step);
+    if (step.op != Op::send) written.set(step, true);
+  }
+  return stable;
+}
+
 Program build(Builder builder, Rank rank, const Shape& shape) {
   assert(rank >= 0 && rank < shape.ranks);
   Program program = builder(rank, shape);

@@ -4,12 +4,14 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/notice.h"
 #include "base/try.h"
 #include "plan/passes.h"
 
 namespace tutti::runtime {
 
 transport::Transport* Links::transport_to(int peer) const {
+  if (const auto found = links_.find(peer); found != links_.end()) return found->second.transport;
   for (transport::Transport* transport : transports_) {
     if (transport->reaches(peer)) return transport;
   }
@@ -17,14 +19,22 @@ transport::Transport* Links::transport_to(int peer) const {
 }
 
 Result<transport::Link*> Links::link(int peer) {
-  if (const auto found = links_.find(peer); found != links_.end()) return found->second.get();
-  transport::Transport* transport = transport_to(peer);
-  if (transport == nullptr) {
-    return rank_error(Code::unavailable, peer, "no transport reaches rank {}", peer);
+  if (const auto found = links_.find(peer); found != links_.end()) return found->second.link.get();
+  Status failure = rank_error(Code::unavailable, peer, "no transport reaches rank {}", peer);
+  bool failed = false;
+  for (transport::Transport* transport : transports_) {
+    if (!transport->reaches(peer)) continue;
+    if (failed) notice("{}; {} is used instead", failure.message(), transport->name());
+    auto link = transport->connect(peer, lanes_, Deadline::after_ms(connect_timeout_ms_));
+    if (link.ok()) {
+      const auto at = links_.emplace(peer, Joined{transport, *std::move(link)}).first;
+      return at->second.link.get();
+    }
+    failure = std::move(link).status();
+    failed = true;
+    if (failure.code() != Code::unavailable) break;
   }
-  TUTTI_TRY_ASSIGN(auto link,
-                   transport->connect(peer, lanes_, Deadline::after_ms(connect_timeout_ms_)));
-  return links_.emplace(peer, std::move(link)).first->second.get();
+  return failure;
 }
 
 namespace {
@@ -49,6 +59,22 @@ void bind_lane(Binding& binding, int lane) {
   }
 }
 
+void bind_borrows(Binding& binding) {
+  const std::vector<bool> stable = plan::stable_sends(binding.program);
+  for (std::size_t i = 0; i < binding.program.steps.size(); ++i) {
+    const plan::Step& step = binding.program.steps[i];
+    Borrow& borrow = binding.borrows.emplace_back();
+    if (step.op != plan::Op::send) continue;
+    // Out of place nothing ever overwrites the input.
+    const bool from_input = (step.flags & plan::kFromInput) != 0;
+    transport::Link* link = binding.links.at(step.peer);
+    if ((!stable[i] && !from_input) || link->caps().borrow_bytes == 0) continue;
+    borrow = {.bytes = link->caps().borrow_bytes, .in_place = stable[i]};
+    binding.lender = link;
+    binding.borrow_bytes = borrow.bytes;
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Binding>> bind(const collectives::Algorithm& algorithm, int rank,
@@ -69,6 +95,7 @@ Result<std::unique_ptr<Binding>> bind(const collectives::Algorithm& algorithm, i
         binding->slot_bytes == 0 ? slot_bytes : std::min(binding->slot_bytes, slot_bytes);
   }
   for (int lane = 0; lane < links.lanes(); ++lane) bind_lane(*binding, lane);
+  bind_borrows(*binding);
   return binding;
 }
 

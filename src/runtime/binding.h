@@ -29,9 +29,11 @@ class Links {
         lanes_(lanes),
         connect_timeout_ms_(connect_timeout_ms) {}
 
-  // The first transport that reaches `peer`, or null.
+  // The transport that joins `peer`, or, before it is connected, the first that reaches it; null
+  // when there is none.
   transport::Transport* transport_to(int peer) const;
-  // Collective over the pair.
+  // Collective over the pair. A transport that turns out to be unavailable, which both ends find
+  // alike, is passed over for the next one with a notice.
   Result<transport::Link*> link(int peer);
   int lanes() const { return lanes_; }
 
@@ -39,7 +41,11 @@ class Links {
   std::vector<transport::Transport*> transports_;
   int lanes_;
   std::int64_t connect_timeout_ms_;
-  std::map<int, std::unique_ptr<transport::Link>> links_;
+  struct Joined {
+    transport::Transport* transport = nullptr;
+    std::unique_ptr<transport::Link> link;
+  };
+  std::map<int, Joined> links_;
 };
 
 // One step's port in one lane; which of the two is set follows from the step's op.
@@ -48,11 +54,21 @@ union StepPort {
   transport::RecvPort* recv;
 };
 
+// Whether and when a step may send straight out of the caller's buffer.
+struct Borrow {
+  std::size_t bytes = 0;  // messages of this size and more gain from it; 0: never
+  bool in_place = false;  // in place too: nothing overwrites what it sends
+};
+
 struct Binding {
   const collectives::Algorithm* algorithm = nullptr;
   plan::Program program;
   std::size_t slot_bytes = 0;                // the smallest of the links'
   std::vector<std::vector<StepPort>> ports;  // [lane][step]
+  std::vector<Borrow> borrows;               // [step]
+  // Registers the caller's buffers for steps that borrow; null when none does.
+  transport::Link* lender = nullptr;
+  std::size_t borrow_bytes = 0;  // of the lender
   struct Sender {
     transport::SendPort* port;
     int peer;

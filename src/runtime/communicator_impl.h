@@ -42,6 +42,7 @@ struct Communicator::Impl {
   std::unique_ptr<transport::Node> node;
   std::unique_ptr<runtime::Control> control;
   std::vector<std::unique_ptr<transport::Transport>> transports;
+  std::string rdma_reason;  // what of RDMA cannot be used here, or empty
   std::optional<runtime::Selector> selector;
   // Null in a communicator of one rank, which never waits.
   std::unique_ptr<runtime::Waiter> waiter;
@@ -56,8 +57,11 @@ struct Communicator::Impl {
  private:
   Status connect(Bootstrap& bootstrap);
   Status gather_cards(Bootstrap& bootstrap);
-  void make_transports();
+  Status make_transports(Bootstrap& bootstrap);
+  Status make_rdma(Bootstrap& bootstrap);
+  const plan::LinkModel& slowest_link(bool one_node) const;
   Status check_reachable() const;
+  std::string why_not(const transport::Card& peer) const;
 
   Status execute(const runtime::Operation& operation);
   Status dispatch(const runtime::Operation& operation);

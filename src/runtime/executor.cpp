@@ -36,10 +36,38 @@ std::int64_t tile_count(const Operation& operation, const Binding& binding, int 
 
 Status Executor::run(const Operation& operation, const Binding& binding) {
   begin(operation, binding);
-  TUTTI_TRY(waiter_.run(
+  borrow_buffers();
+  Status status = waiter_.run(
       operation, [this] { return poll_fds(); }, [this] { return pass(); },
-      [this] { return blocked_on(); }));
-  return std::move(error_);
+      [this] { return blocked_on(); });
+  return_buffers();
+  return status.ok() ? std::move(error_) : std::move(status);
+}
+
+// Once per operation, and only when some message is long enough to gain from it.
+void Executor::borrow_buffers() {
+  if (binding_->lender == nullptr || active_ == 0) return;
+  const std::int64_t largest =
+      operation_->bytes() / tiles_ / binding_->program.chunks * binding_->program.largest_message;
+  if (largest < static_cast<std::int64_t>(binding_->borrow_bytes)) return;
+  const auto bytes = static_cast<std::size_t>(operation_->bytes());
+  lent_recv_ = binding_->lender->acquire(operation_->recv, bytes);
+  if (!operation_->in_place()) lent_send_ = binding_->lender->acquire(operation_->send, bytes);
+}
+
+void Executor::return_buffers() {
+  for (const transport::Registration** lent : {&lent_send_, &lent_recv_}) {
+    if (*lent != nullptr) binding_->lender->release(*lent);
+    *lent = nullptr;
+  }
+}
+
+const transport::Registration* Executor::lent(std::size_t index, std::size_t bytes) const {
+  const Borrow& borrow = binding_->borrows[index];
+  if (borrow.bytes == 0 || bytes < borrow.bytes) return nullptr;
+  if (operation_->in_place()) return borrow.in_place ? lent_recv_ : nullptr;
+  const bool from_input = (binding_->program.steps[index].flags & plan::kFromInput) != 0;
+  return from_input ? lent_send_ : (borrow.in_place ? lent_recv_ : nullptr);
 }
 
 void Executor::begin(const Operation& operation, const Binding& binding) {
@@ -140,7 +168,9 @@ bool Executor::advance(int index) {
 bool Executor::send(Lane& lane, const Step& step, transport::SendPort& port) {
   const Range range = elements(lane, step);
   const auto bytes = static_cast<std::size_t>(range.count * element_bytes_);
-  if (bytes > 0) {  // both ends know that an empty chunk needs no message
+  if (const auto* memory = lent(lane.step, bytes); memory != nullptr) {
+    if (!port.send_from({local(step, range), bytes}, *memory)) return false;
+  } else if (bytes > 0) {  // both ends know that an empty chunk needs no message
     const std::span<std::byte> window = port.reserve(bytes);
     if (window.data() == nullptr) return false;
     device::copy(window.data(), local(step, range), bytes, device::Store::cached);
@@ -168,9 +198,13 @@ bool Executor::receive(int index, Lane& lane, const Step& step, transport::RecvP
     return true;
   }
   // Fused with the next send when its port has room: the data is sent while it is in the cache.
+  // What is stored anyway and can be sent from where it is stored needs no window.
   std::span<std::byte> window;
   transport::SendPort* forward = nullptr;
-  if ((step.flags & plan::kFuseNext) != 0) {
+  const bool stored_and_lent = (step.flags & plan::kTransient) == 0 &&
+                               lane.step + 1 < binding_->program.steps.size() &&
+                               lent(lane.step + 1, bytes) != nullptr;
+  if ((step.flags & plan::kFuseNext) != 0 && !stored_and_lent) {
     forward = binding_->ports[static_cast<std::size_t>(index)][lane.step + 1].send;
     window = forward->reserve(bytes);
   }

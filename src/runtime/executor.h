@@ -38,6 +38,8 @@ class Executor {
   };
 
   void begin(const Operation& operation, const Binding& binding);
+  void borrow_buffers();
+  void return_buffers();
   Pass pass();
   // Takes the lane's next step. False when a port is not ready.
   bool advance(int index);
@@ -47,6 +49,8 @@ class Executor {
   bool flush();
   std::span<pollfd> poll_fds();
 
+  // The registration of the buffer that the step at `index` may be sent from, or null: copy.
+  const transport::Registration* lent(std::size_t index, std::size_t bytes) const;
   plan::Range elements(const Lane& lane, const plan::Step& step) const;
   std::byte* output(const plan::Range& range) const;
   const std::byte* local(const plan::Step& step, const plan::Range& range) const;
@@ -72,6 +76,8 @@ class Executor {
   std::int64_t tiles_ = 0;
   int lanes_used_ = 0;
   int active_ = 0;
+  const transport::Registration* lent_send_ = nullptr;  // of operation_->send
+  const transport::Registration* lent_recv_ = nullptr;
   std::array<Lane, kLanesMax> lanes_;
   Status error_;             // a message of the wrong size
   std::vector<pollfd> fds_;  // reused: grows to the largest binding once

@@ -23,6 +23,7 @@ struct Card {
   std::string unix_name;                 // abstract Unix socket of the switchboard
   std::vector<SocketAddress> addresses;  // TCP addresses of the switchboard, best first
   int cpus = 1;                          // CPUs that this rank may run on
+  int rdma_rails = 0;                    // RDMA ports that the rank opened; told after the cards
 
   bool operator==(const Card&) const = default;
 };

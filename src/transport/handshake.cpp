@@ -38,7 +38,7 @@ std::optional<Hello> decode_hello(std::span<const std::byte> bytes) {
   WireReader in(bytes);
   if (in.get<std::uint32_t>() != kHelloMagic || in.get<std::uint16_t>() != kVersion) return {};
   const auto purpose = in.get<std::uint16_t>();
-  if (purpose > static_cast<std::uint16_t>(Purpose::tcp)) return {};
+  if (purpose > static_cast<std::uint16_t>(Purpose::rdma)) return {};
   Hello hello;
   hello.purpose = static_cast<Purpose>(purpose);
   hello.rank = in.get<std::int32_t>();

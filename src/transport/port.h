@@ -17,6 +17,12 @@ enum class PortState : std::uint8_t {
   broken,  // the connection failed or the peer died
 };
 
+// Memory of the caller that a transport can send from without a copy: see Link::acquire().
+class Registration {
+ protected:
+  ~Registration() = default;
+};
+
 class SendPort {
  public:
   virtual ~SendPort() = default;
@@ -26,7 +32,13 @@ class SendPort {
   virtual std::span<std::byte> reserve(std::size_t bytes) = 0;
   // Sends the first `bytes` of the reserved window as one message.
   virtual void commit(std::size_t bytes) = 0;
-  // True when nothing that was committed still waits in this process; tries to move it on.
+  // Sends `bytes` out of the caller's memory, which lies within `memory` and stays as it is until
+  // flush() is true. False while there is no credit. Only where Caps::borrow_bytes is not 0.
+  virtual bool send_from(std::span<const std::byte> /*bytes*/, const Registration& /*memory*/) {
+    return false;
+  }
+  // True when nothing that was sent still waits in this process or is read from the caller's
+  // memory; tries to move it on.
   virtual bool flush() = 0;
   virtual PortState state() const = 0;
 };

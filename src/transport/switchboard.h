@@ -22,7 +22,7 @@
 
 namespace tutti::transport {
 
-enum class Purpose : std::uint8_t { control, node, tcp };
+enum class Purpose : std::uint8_t { control, node, tcp, rdma };
 
 class Switchboard {
  public:

@@ -21,6 +21,8 @@ namespace tutti::transport {
 struct Caps {
   std::size_t slot_bytes = 0;  // largest message
   int slots = 0;               // messages in flight per port: the credits
+  // From this size on SendPort::send_from beats a copy into the window; 0: it cannot be used.
+  std::size_t borrow_bytes = 0;
 };
 
 // Both directions of every lane between this rank and one peer. Destroying a link closes it in good
@@ -31,6 +33,12 @@ class Link {
   virtual SendPort& send_port(int lane) = 0;
   virtual RecvPort& recv_port(int lane) = 0;
   virtual const Caps& caps() const = 0;
+  // Makes memory of the caller ready for SendPort::send_from, or finds it ready; null when that is
+  // impossible, and then windows are the way. Give it back with release() once flush() is true.
+  virtual const Registration* acquire(const void* /*data*/, std::size_t /*bytes*/) {
+    return nullptr;
+  }
+  virtual void release(const Registration* /*memory*/) {}
   // Descriptors whose readiness ends a wait for this link, with the events to poll for. Links that
   // ring the host's doorbell add none.
   virtual void add_poll_fds(std::vector<pollfd>& fds) = 0;

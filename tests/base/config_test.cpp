@@ -29,6 +29,10 @@ TEST(Config, EmptyEnvironmentGivesTheDefaults) {
   const Config defaults;
   EXPECT_EQ(config->timeout_ms, defaults.timeout_ms);
   EXPECT_EQ(config->transports, defaults.transports);
+  EXPECT_EQ(config->rdma_devices, "");
+  EXPECT_EQ(config->rdma_gid_index, -1);
+  EXPECT_EQ(config->rdma_timeout, 18);
+  EXPECT_EQ(config->rdma_retry_count, 7);
   EXPECT_EQ(config->rank, -1);
   EXPECT_EQ(config->rendezvous, "");
 }
@@ -39,6 +43,12 @@ TEST(Config, ReadsEveryVariable) {
                        {"TUTTI_ALGORITHM", "all_reduce:ring"},
                        {"TUTTI_TRANSPORT", "tcp,shm"},
                        {"TUTTI_SOCKET_IFNAME", "^docker,lo"},
+                       {"TUTTI_RDMA_DEVICES", "=mlx5_1:1,mlx5_0"},
+                       {"TUTTI_RDMA_GID_INDEX", "255"},
+                       {"TUTTI_RDMA_TRAFFIC_CLASS", "104"},
+                       {"TUTTI_RDMA_SERVICE_LEVEL", "15"},
+                       {"TUTTI_RDMA_TIMEOUT", "31"},
+                       {"TUTTI_RDMA_RETRY_COUNT", "0"},
                        {"TUTTI_LANES", "8"},
                        {"TUTTI_RANK", "3"},
                        {"TUTTI_SIZE", "4"},
@@ -52,6 +62,12 @@ TEST(Config, ReadsEveryVariable) {
   EXPECT_EQ(config->algorithm, "all_reduce:ring");
   EXPECT_THAT(config->transports, ElementsAre("tcp", "shm"));
   EXPECT_EQ(config->socket_ifname, "^docker,lo");
+  EXPECT_EQ(config->rdma_devices, "=mlx5_1:1,mlx5_0");
+  EXPECT_EQ(config->rdma_gid_index, 255);
+  EXPECT_EQ(config->rdma_traffic_class, 104);
+  EXPECT_EQ(config->rdma_service_level, 15);
+  EXPECT_EQ(config->rdma_timeout, 31);
+  EXPECT_EQ(config->rdma_retry_count, 0);
   EXPECT_EQ(config->lanes, 8);
   EXPECT_EQ(config->rank, 3);
   EXPECT_EQ(config->size, 4);
@@ -76,14 +92,25 @@ TEST(Config, NumbersAreStrict) {
   EXPECT_THAT(message_for("TUTTI_LOCAL_SIZE", "x"), HasSubstr("TUTTI_LOCAL_SIZE='x'"));
 }
 
+TEST(Config, RdmaNumbersStayInTheFieldsOfThePackets) {
+  EXPECT_THAT(message_for("TUTTI_RDMA_GID_INDEX", "-1"), HasSubstr("from 0 to 255"));
+  EXPECT_THAT(message_for("TUTTI_RDMA_GID_INDEX", "256"), HasSubstr("from 0 to 255"));
+  EXPECT_THAT(message_for("TUTTI_RDMA_TRAFFIC_CLASS", "256"), HasSubstr("from 0 to 255"));
+  EXPECT_THAT(message_for("TUTTI_RDMA_SERVICE_LEVEL", "16"), HasSubstr("from 0 to 15"));
+  EXPECT_THAT(message_for("TUTTI_RDMA_TIMEOUT", "0"), HasSubstr("from 1 to 31"));
+  EXPECT_THAT(message_for("TUTTI_RDMA_TIMEOUT", "32"), HasSubstr("from 1 to 31"));
+  EXPECT_THAT(message_for("TUTTI_RDMA_RETRY_COUNT", "8"), HasSubstr("from 0 to 7"));
+}
+
 TEST(Config, TransportsAreKnownAndDistinct) {
-  EXPECT_THAT(message_for("TUTTI_TRANSPORT", "shm,rdma"),
-              HasSubstr("'rdma' is no transport; use a list of loopback, shm, tcp"));
+  EXPECT_THAT(message_for("TUTTI_TRANSPORT", "shm,verbs"),
+              HasSubstr("'verbs' is no transport; use a list of loopback, shm, rdma, tcp"));
   EXPECT_THAT(message_for("TUTTI_TRANSPORT", "shm,tcp,shm"), HasSubstr("'shm' is named twice"));
   EXPECT_THAT(message_for("TUTTI_TRANSPORT", ""), HasSubstr("'' is no transport"));
   EXPECT_THAT(message_for("TUTTI_TRANSPORT", "shm,"), HasSubstr("'' is no transport"));
   EXPECT_THAT(message_for("TUTTI_TRANSPORT", "shm, tcp"), HasSubstr("' tcp' is no transport"));
   EXPECT_EQ(message_for("TUTTI_TRANSPORT", "shm"), "accepted");
+  EXPECT_EQ(message_for("TUTTI_TRANSPORT", "rdma,tcp"), "accepted");
 }
 
 TEST(Config, RendezvousIsHostAndPort) {

@@ -72,6 +72,19 @@ TEST(Fuse, KeepsAReductionOfWhichAPartIsReadLater) {
   EXPECT_EQ(flags_of(p), (std::vector<int>{kFuseNext, 0, 0, 0}));
 }
 
+TEST(StableSends, AreThoseWhoseChunksStayAsTheyAre) {
+  Program p{.chunks = 3, .largest_message = 2, .steps = {}};
+  p.send(1, 0).recv_reduce(1, 1).send(1, 1).recv(1, 0).send(1, 0).send(1, 1, 2).recv(1, 2);
+  EXPECT_EQ(stable_sends(p), (std::vector<bool>{false, false, true, false, true, false, false}));
+}
+
+TEST(StableSends, ACopyWritesToo) {
+  Program p{.chunks = 2, .largest_message = 2, .steps = {}};
+  p.send(1, 0, 2).send(1, 1);
+  p.steps.push_back({.op = Op::copy, .chunk = 0, .count = 1});
+  EXPECT_EQ(stable_sends(p), (std::vector<bool>{false, true, false}));
+}
+
 Program relay(Rank rank, const Shape& shape) {
   Program p;
   if (rank > 0) p.recv(rank - 1, 0);

@@ -52,11 +52,14 @@ bool End::wait_until(const std::function<bool()>& step) {
   }
   std::vector<pollfd> fds;
   while (!deadline.passed()) {
-    fds.clear();
-    if (link_) link_->add_poll_fds(fds);
     node().prepare_park();
     const bool done = step();
-    if (!done) node().park(fds, deadline.remaining_ms());
+    if (!done) {
+      // Asked last: what a link waits for follows from what the step left behind.
+      fds.clear();
+      if (link_) link_->add_poll_fds(fds);
+      node().park(fds, deadline.remaining_ms());
+    }
     node().unpark();
     if (done) return true;
   }
