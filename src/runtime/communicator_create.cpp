@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/notice.h"
 #include "base/try.h"
 #include "runtime/agreement.h"
 #include "runtime/communicator_impl.h"
@@ -139,6 +140,13 @@ Status Communicator::Impl::make_rdma(Bootstrap& bootstrap) {
                                  std::as_writable_bytes(std::span(all))));
   for (std::size_t r = 0; r < all.size(); ++r) cards[r].rdma_rails = all[r];
   rdma_reason = devices.opened.reason;
+  // Many hosts have ports that nobody uses; who asks for RDMA wants to know, once per host.
+  const Config usual;
+  const bool asked = config.transports != usual.transports || !config.rdma_devices.empty();
+  if (asked && local_rank == 0 && !rdma_reason.empty()) {
+    notice("rank {} (host {}): RDMA {}: {}", rank, cards[static_cast<std::size_t>(rank)].host,
+           mine == 0 ? "cannot be used" : "leaves out", rdma_reason);
+  }
   TUTTI_TRY_ASSIGN(auto made,
                    transport::make_rdma(
                        rank, cards, *switchboard, std::move(devices), config, transport::kRdmaCaps,

@@ -32,7 +32,7 @@ TEST(Config, EmptyEnvironmentGivesTheDefaults) {
   EXPECT_EQ(config->rdma_devices, "");
   EXPECT_EQ(config->rdma_gid_index, -1);
   EXPECT_EQ(config->rdma_timeout, 18);
-  EXPECT_EQ(config->rdma_retry_count, 7);
+  EXPECT_EQ(config->rdma_retry_count, 6);
   EXPECT_EQ(config->rank, -1);
   EXPECT_EQ(config->rendezvous, "");
 }

@@ -22,6 +22,8 @@ constexpr std::string_view kSameBuild =
     "run the same build of the library on every rank; if that is so, report this message as a bug";
 constexpr std::string_view kDriver =
     "look for the device in `dmesg` on both hosts, and update its driver and firmware";
+constexpr std::string_view kPortOrDriver =
+    "look at `ip link` and `rdma link`, then for the device in `dmesg` on both hosts";
 constexpr std::string_view kPeerFirst =
     "look at the errors of that rank first, then at `dmesg` on its host";
 
@@ -32,8 +34,9 @@ constexpr std::array<Meaning, 24> kMeanings = {{
     {"IBV_WC_LOC_LEN_ERR", "a message is longer than the buffer for it or than the port can carry",
      kSameBuild},
     {"IBV_WC_LOC_QP_OP_ERR",
-     "the device found the request or its own queue pair inconsistent: most likely its driver",
-     kDriver},
+     "the device could not carry out the request: its port went down (Soft-RoCE says it so), "
+     "or its driver is at fault",
+     kPortOrDriver},
     {"IBV_WC_LOC_EEC_OP_ERR", "a driver at fault: this status belongs to reliable datagrams",
      kDriver},
     {"IBV_WC_LOC_PROT_ERR",

@@ -29,7 +29,7 @@ struct CompletionFault {
   std::string peer_host;
   // Of the queue pair, as Config::rdma_timeout and Config::rdma_retry_count.
   int timeout = 18;
-  int retry_count = 7;
+  int retry_count = 6;
 };
 
 // One paragraph: what failed, where, the likely cause and the remedy.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "base/error.h"
 #include "base/notice.h"
@@ -17,6 +18,7 @@ constexpr auto kDrainTime = std::chrono::seconds(1);
 // A pair that failed is tried again after this long: a port that is down makes every try cost a
 // few system calls, and the lanes wait for it only when no other pair works.
 constexpr auto kRestTime = std::chrono::milliseconds(200);
+constexpr int kRestDoublings = 6;  // at most 12.8 s
 
 constexpr Clock::time_point kNever = Clock::time_point::max();
 
@@ -179,11 +181,11 @@ void PathSet::advance(Member& member, Clock::time_point now) {
   if (member.phase == Phase::proving && member.peer_ready && !member.probed) probe(member);
   if (member.phase == Phase::proving && member.probe_over && member.peer_probed) {
     enter(member, Phase::working, now);
+    member.tries = 0;
     dark_since_ = kNever;
-    if (member.was_reported) {
+    if (std::exchange(member.was_reported, false) && !rail_is_reported(member)) {
       notice("rank {} (host {}): {} to rank {} (host {}) works again", names_.rank, names_.host,
              describe(member.pair->rail().address()), names_.peer, names_.peer_host);
-      member.was_reported = false;
     }
   }
   if (member.phase == Phase::draining &&
@@ -196,7 +198,16 @@ void PathSet::advance(Member& member, Clock::time_point now) {
     settle(member);
     enter(member, Phase::resting, now);
   }
-  if (member.phase == Phase::resting && now - member.since > kRestTime) bring_up(member, now);
+  if (member.phase == Phase::resting && now - member.since > rest_of(member)) {
+    bring_up(member, now);
+  }
+}
+
+// Longer after each try that failed, because a try may hold up the lanes of the other rails: the
+// kernel looks for a silent neighbour for a second. While nothing works, that holds up nobody.
+Clock::duration PathSet::rest_of(const Member& member) const {
+  if (working() == 0) return kRestTime;
+  return kRestTime * (1 << std::min(member.tries, kRestDoublings));
 }
 
 // Time in which the peer's program did something else: its rails may be well.
@@ -218,6 +229,7 @@ void PathSet::stop() {
 
 void PathSet::bring_up(Member& member, Clock::time_point now) {
   member.probed = member.probe_over = member.peer_probed = false;
+  ++member.tries;
   enter(member, Phase::proving, now);
   if (Status status = member.pair->bring_up(member.path.remote, tuning_); !status.ok()) {
     take_out(member, std::string(status.message()));
@@ -278,9 +290,17 @@ void PathSet::settle(Member& member) {
   report(member);
 }
 
+bool PathSet::rail_is_reported(const Member& member) const {
+  return std::any_of(members_.begin(), members_.end(), [&](const Member& other) {
+    return other.was_reported && other.path.rail_index == member.path.rail_index;
+  });
+}
+
+// Once per rail, although each of its queue pairs fails by itself.
 void PathSet::report(Member& member) {
-  if (member.was_reported) return;
+  const bool known = rail_is_reported(member);
   member.was_reported = true;
+  if (known) return;
   notice("rank {} (host {}): {} {} to rank {} (host {}): {}", names_.rank, names_.host,
          working() == 0 ? "waits for" : "goes on without", describe(member.pair->rail().address()),
          names_.peer, names_.peer_host, member.fault);

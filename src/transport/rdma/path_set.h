@@ -105,6 +105,7 @@ class PathSet {
     Path path;
     Phase phase = Phase::resting;
     Clock::time_point since;  // of the phase
+    int tries = 0;            // to bring it up since it last worked
     bool peer_ready = false;
     bool probed = false;  // our probe was posted
     bool probe_over = false;
@@ -127,6 +128,8 @@ class PathSet {
   void route_lanes();
   const Path* route_of(std::size_t lane) const;
   void report(Member& member);
+  bool rail_is_reported(const Member& member) const;
+  Clock::duration rest_of(const Member& member) const;
   std::string reported_by_peer(const Member& member) const;
 
   Poller& poller_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "base/error.h"
 
@@ -52,6 +53,7 @@ int Poller::poll() {
   int count = 0;
   for (const auto& rail : rails_) count += poll_rail(*rail);
   if (count > 0) {
+    news_ = true;
     empty_polls_ = 0;
   } else if (++empty_polls_ >= kLookEvery) {
     look_due_ = true;
@@ -149,7 +151,8 @@ void Poller::add_poll_fds(std::vector<pollfd>& fds) {
   }
   look_due_ = true;
   // A look that asks for another has found what the sleeper does not know yet.
-  if (poll() > 0 || look_due_) fds.push_back({ready_.get(), POLLIN, 0});
+  poll();
+  if (std::exchange(news_, false) || look_due_) fds.push_back({ready_.get(), POLLIN, 0});
 }
 
 // Takes the events of earlier arming, so that the channel is readable for a new reason only.

@@ -59,7 +59,8 @@ class Poller {
   void ask_for_look() { look_due_ = true; }
 
   // Adds what ends a sleep, once per sleep however many links ask. Arms the queues and polls again,
-  // so that nothing that came before the sleep is slept over.
+  // so that nothing that came before the sleep is slept over; nor is what came since the last time,
+  // because a caller that tries a sender before a receiver meets the sender's credits too late.
   void add_poll_fds(std::vector<pollfd>& fds);
 
  private:
@@ -87,6 +88,7 @@ class Poller {
   std::vector<PollerClient*> clients_;
   int empty_polls_ = 0;
   bool look_due_ = false;
+  bool news_ = false;  // completions came since the last add_poll_fds()
   bool looking_ = false;
 };
 

@@ -31,7 +31,7 @@ struct Tuning {
   std::uint8_t traffic_class = 0;
   std::uint8_t service_level = 0;
   std::uint8_t timeout = 18;     // 4.096 us x 2^timeout until a packet is sent again
-  std::uint8_t retry_count = 7;  // times that it is sent again
+  std::uint8_t retry_count = 6;  // times that it is sent again
 
   static Tuning of(const Config& config);
   // How long the device tries before it gives up: (retry_count + 1) timeouts.

@@ -137,7 +137,8 @@ std::span<std::byte> TcpSendPort::reserve(std::size_t bytes) {
   assert(bytes <= slot_bytes_);
   if (queued_.load(std::memory_order_relaxed) == slots_) send_queued();
   const std::size_t queued = queued_.load(std::memory_order_relaxed);
-  if (queued == slots_ || state() != PortState::open) return {};
+  refused_ = queued == slots_;
+  if (refused_ || state() != PortState::open) return {};
   return {payload((first_ + queued) % slots_), bytes};
 }
 

@@ -87,6 +87,10 @@ class TcpSendPort final : public SendPort {
   bool pending() const { return queued_.load(std::memory_order_relaxed) > 0; }
   Fault fault() const { return fault_.load(std::memory_order_acquire); }
   int fault_errno() const { return fault_errno_.load(std::memory_order_relaxed); }
+  // True when reserve() found no room that there is now: its owner should ask again, not sleep.
+  bool has_new_room() const {
+    return refused_ && queued_.load(std::memory_order_relaxed) < slots_ && fault() == Fault::none;
+  }
   // Of the next frame.
   std::uint64_t sequence() const { return sequence_; }
 
@@ -107,6 +111,7 @@ class TcpSendPort final : public SendPort {
   const TcpRecvPort& receiver_;
   std::size_t first_ = 0;               // oldest queued slot
   std::size_t first_sent_bytes_ = 0;    // of its frame
+  bool refused_ = false;                // the last reserve() found no room
   std::atomic<std::size_t> queued_{0};  // committed slots that are not wholly sent
   std::uint64_t sequence_ = 0;
   std::atomic<Fault> fault_{Fault::none};

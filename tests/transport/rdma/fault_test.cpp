@@ -67,7 +67,8 @@ TEST(CompletionFault, EachStatusHasItsCauseAndRemedy) {
   const auto rows = std::to_array<Row>({
       {IBV_WC_SUCCESS, "IBV_WC_SUCCESS", "this is no failure", kBuild},
       {IBV_WC_LOC_LEN_ERR, "IBV_WC_LOC_LEN_ERR", "longer than the buffer for it", kBuild},
-      {IBV_WC_LOC_QP_OP_ERR, "IBV_WC_LOC_QP_OP_ERR", "inconsistent: most likely its", kDriver},
+      {IBV_WC_LOC_QP_OP_ERR, "IBV_WC_LOC_QP_OP_ERR", "its port went down (Soft-RoCE says it so)",
+       "look at `ip link`"},
       {IBV_WC_LOC_EEC_OP_ERR, "IBV_WC_LOC_EEC_OP_ERR", "reliable datagrams", kDriver},
       {IBV_WC_LOC_PROT_ERR, "IBV_WC_LOC_PROT_ERR", "no longer registered", "keep buffers until"},
       {IBV_WC_WR_FLUSH_ERR, "IBV_WC_WR_FLUSH_ERR", "a consequence, not a cause", "first error"},
@@ -109,8 +110,8 @@ TEST(CompletionFault, NoAnswerOnRoceSaysHowLongAndHowToCheck) {
   EXPECT_THAT(
       text(IBV_WC_RETRY_EXC_ERR),
       AllOf(
-          HasSubstr("no packet was acknowledged in 8.59 s or more (8 tries of 1.07 s: "
-                    "TUTTI_RDMA_RETRY_COUNT=7, TUTTI_RDMA_TIMEOUT=18), so that rank or its host "
+          HasSubstr("no packet was acknowledged in 7.52 s or more (7 tries of 1.07 s: "
+                    "TUTTI_RDMA_RETRY_COUNT=6, TUTTI_RDMA_TIMEOUT=18), so that rank or its host "
                     "died, a cable, port or switch is down, or packets do not get there: the "
                     "wrong GID, no route, or an MTU that is too large for a switch."),
           HasSubstr("`ip link`"), HasSubstr("`ping -M do -s 4164 -I 10.77.0.1 10.77.0.2`"),

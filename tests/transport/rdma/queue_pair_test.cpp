@@ -59,7 +59,7 @@ class QueuePairs : public testing::Test {
 
 TEST(Tuning, PatienceIsEveryTryOfTheDevice) {
   EXPECT_EQ(Tuning::of(config_with_timeout(12)).patience_ms(), 134);
-  EXPECT_EQ(Tuning::of(Config()).patience_ms(), 8589);
+  EXPECT_EQ(Tuning::of(Config()).patience_ms(), 7516);
   EXPECT_EQ(Tuning::of(config_with_timeout(31)).patience_ms(), 70'368'744);
 }
 

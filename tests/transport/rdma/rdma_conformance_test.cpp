@@ -11,8 +11,10 @@ bool have_devices() {
 }
 
 Subject rdma_subject(bool processes) {
+  Config config;
+  config.rdma_timeout = 14;  // 67 ms: guests drop packets now and then
   return {.name = "rdma",
-          .config = {},
+          .config = config,
           .processes = processes,
           .make_transport = [](EndContext& end, const Caps& wish) -> std::unique_ptr<Transport> {
             auto devices = rdma::open_devices(end.config);

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Cases on one node with two rails: the suites of the transport, and jobs of two to four ranks that
+reach each other over RDMA alone, through the node's own devices."""
+
+import re
+import sys
+
+sys.dont_write_bytecode = True
+
+import session as bed  # noqa: E402
+
+RDMA = {"TUTTI_TRANSPORT": "rdma"}
+SUITE_S = 180
+
+
+def suite(session, path, may_skip=()):
+    """A GoogleTest program, of which nothing else may skip here."""
+    text = session.command([session.program(path)], limit_s=SUITE_S)
+    session.expect(text, r"\[  PASSED  \] [1-9]")
+    skipped = set(re.findall(r"^\[  SKIPPED \] (\S+)$", text, re.MULTILINE)) - set(may_skip)
+    session.check(not skipped, f"skipped: {', '.join(sorted(skipped))}")
+
+
+def rails(session):
+    suite(session, "tests/transport/rdma/transport_rdma_rails_guest_test")
+
+
+def registration_cache(session):
+    suite(session, "tests/transport/rdma/transport_rdma_registration_cache_guest_test")
+
+
+def conformance(session):
+    # Threads of one process cannot be killed.
+    suite(session, "tests/transport/rdma/transport_rdma_rdma_conformance_test",
+          ["Rdma/Conformance.AKilledPeerIsSeenOrHarmsNobody/rdmaThreads"])
+
+
+def perf(session, program, count, *options):
+    """The command that a user types, with its own launcher and check of the results."""
+    words = [session.program("tools/tutti"), "run", "-n", str(count), "--",
+             session.program(f"perf/{program}"), *options]
+    session.expect(session.command(words, **RDMA), "Out of bounds values : 0 OK")
+
+
+def all_reduce_of_2_ranks(session):
+    perf(session, "all_reduce_perf", 2, "-b", "8", "-e", "4M", "-f", "8", "-n", "2")
+
+
+def all_reduce_of_4_ranks(session):
+    perf(session, "all_reduce_perf", 4, "-b", "8", "-e", "1M", "-f", "16", "-n", "2")
+
+
+def broadcast_of_3_ranks(session):
+    perf(session, "broadcast_perf", 3, "-b", "8", "-e", "1M", "-f", "16", "-n", "2", "-r", "1")
+
+
+def matrix_of_2_ranks(session):
+    session.run(session.probe("matrix", 20), per_node=2, **RDMA)
+
+
+def matrix_of_4_ranks(session):
+    session.run(session.probe("matrix", 8), per_node=4, **RDMA)
+
+
+def matrix_of_3_ranks_with_1_lane(session):
+    session.run(session.probe("matrix", 8), per_node=3, TUTTI_LANES="1", **RDMA)
+
+
+if __name__ == "__main__":
+    bed.main(__doc__, [rails, registration_cache, conformance, all_reduce_of_2_ranks,
+                       all_reduce_of_4_ranks, broadcast_of_3_ranks, matrix_of_2_ranks,
+                       matrix_of_4_ranks, matrix_of_3_ranks_with_1_lane])
