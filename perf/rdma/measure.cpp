@@ -80,9 +80,9 @@ Status send_small(RdmaPair& pair, std::size_t bytes) {
   return {};
 }
 
-Status take_small(RdmaPair& pair) {
+Status take_small(RdmaPair& pair, int spins = RdmaPair::kSpins) {
   transport::RecvPort& port = pair.link().recv_port(0);
-  TUTTI_TRY(pair.until([&] { return port.peek().data() != nullptr; }));
+  TUTTI_TRY(pair.until([&] { return port.peek().data() != nullptr; }, spins));
   port.release();
   return {};
 }
@@ -135,13 +135,13 @@ Result<Latency> measure_latency(RdmaPair& pair, const RdmaOptions& options, std:
   const auto size = static_cast<std::size_t>(bytes);
   for (std::int64_t i = -options.warmup_iterations; i < options.iterations; ++i) {
     if (pair.rank() == 1) {
-      TUTTI_TRY(take_small(pair));
+      TUTTI_TRY(take_small(pair, RdmaPair::kLatencySpins));
       TUTTI_TRY(send_small(pair, size));
       continue;
     }
     const auto begin = Clock::now();
     TUTTI_TRY(send_small(pair, size));
-    TUTTI_TRY(take_small(pair));
+    TUTTI_TRY(take_small(pair, RdmaPair::kLatencySpins));
     if (i >= 0) halves.push_back(seconds_since(begin) * 1e6 / 2);
   }
   Latency result;

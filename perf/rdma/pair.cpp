@@ -13,8 +13,6 @@ namespace tutti::perf {
 namespace {
 
 constexpr std::int64_t kSilenceMs = 60'000;
-// As a communicator waits: looks, then looks that offer the processor to others, then sleep.
-constexpr int kSpins = 500;
 constexpr int kYields = 20;
 constexpr int kSleepMs = 50;
 
@@ -77,8 +75,8 @@ Result<std::unique_ptr<RdmaPair>> RdmaPair::create(const Config& config, int lan
   return pair;
 }
 
-Status RdmaPair::until(const std::function<bool()>& step) {
-  for (int i = 0; i < kSpins; ++i) {
+Status RdmaPair::until(const std::function<bool()>& step, int spins) {
+  for (int i = 0; i < spins; ++i) {
     if (step()) return {};
   }
   for (int i = 0; i < kYields; ++i) {

@@ -24,9 +24,14 @@ class RdmaPair {
   transport::Link& link() { return *link_; }
   const std::string& rails() const { return rails_; }
 
-  // Repeats `step` until it is true. peer_failed, with the reason, once the link is of no use, and
-  // timed_out when nothing moves for a minute.
-  Status until(const std::function<bool()>& step);
+  // As a communicator waits: looks, then looks that offer the processor to others, then sleep.
+  static constexpr int kSpins = 500;
+  // Never sleeps within any latency that is worth measuring, as ib_write_lat never does.
+  static constexpr int kLatencySpins = 1'000'000;
+
+  // Repeats `step` until it is true, `spins` times without a pause. peer_failed, with the reason,
+  // once the link is of no use, and timed_out when nothing moves for a minute.
+  Status until(const std::function<bool()>& step, int spins = kSpins);
 
  private:
   RdmaPair() = default;

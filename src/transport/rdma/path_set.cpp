@@ -301,8 +301,11 @@ void PathSet::report(Member& member) {
   const bool known = rail_is_reported(member);
   member.was_reported = true;
   if (known) return;
+  const bool other_works = std::any_of(members_.begin(), members_.end(), [&](const Member& other) {
+    return other.phase == Phase::working && other.path.rail_index != member.path.rail_index;
+  });
   notice("rank {} (host {}): {} {} to rank {} (host {}): {}", names_.rank, names_.host,
-         working() == 0 ? "waits for" : "goes on without", describe(member.pair->rail().address()),
+         other_works ? "goes on without" : "waits for", describe(member.pair->rail().address()),
          names_.peer, names_.peer_host, member.fault);
 }
 
@@ -325,7 +328,7 @@ void PathSet::route_lanes() {
     // way. But for credits: they are told again, since nobody mends the path that is left.
     if (lane.sender.path() != nullptr) {
       if (!lane.sender.idle()) continue;
-      lane.sender.owe_credit();
+      if (lane.receiver.released() > 0) lane.sender.owe_credit();
     }
     lane.sender.set_path(path);
     lane.sender.pump();
