@@ -87,9 +87,12 @@ class TcpSendPort final : public SendPort {
   bool pending() const { return queued_.load(std::memory_order_relaxed) > 0; }
   Fault fault() const { return fault_.load(std::memory_order_acquire); }
   int fault_errno() const { return fault_errno_.load(std::memory_order_relaxed); }
-  // True when reserve() found no room that there is now: its owner should ask again, not sleep.
-  bool has_new_room() const {
-    return refused_ && queued_.load(std::memory_order_relaxed) < slots_ && fault() == Fault::none;
+  // True once when reserve() found no room that there is now: its owner should look again before it
+  // sleeps.
+  bool take_new_room() {
+    if (!refused_ || pending_full() || fault() != Fault::none) return false;
+    refused_ = false;
+    return true;
   }
   // Of the next frame.
   std::uint64_t sequence() const { return sequence_; }
@@ -97,6 +100,7 @@ class TcpSendPort final : public SendPort {
  private:
   std::byte* payload(std::size_t slot) const { return buffer_.get() + slot * stride_ + kPayloadAt; }
   std::byte* frame(std::size_t slot) const { return payload(slot) - sizeof(FrameHeader); }
+  bool pending_full() const { return queued_.load(std::memory_order_relaxed) == slots_; }
   void send_queued();
   void consume(std::size_t bytes);
 

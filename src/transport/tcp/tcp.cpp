@@ -112,7 +112,7 @@ void TcpLink::add_poll_fds(std::vector<pollfd>& fds) {
     if (!lane->healthy() || lane->receiver.state() != PortState::open) continue;
     int events = 0;
     if (lane->receiver.waiting()) events |= POLLIN;
-    if (lane->sender.pending() || lane->sender.has_new_room()) events |= POLLOUT;
+    if (lane->sender.take_new_room() || lane->sender.pending()) events |= POLLOUT;
     if (events != 0) fds.push_back({lane->fd.get(), static_cast<short>(events), 0});
   }
 }
