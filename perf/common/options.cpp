@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "common/names.h"
+#include "common/size_option.h"
 
 namespace tutti::perf {
 namespace {
@@ -18,17 +19,6 @@ CLI::Validator checked(Parse parse) {
       [parse](std::string& text) {
         const auto result = parse(text);
         return result.ok() ? std::string() : std::string(result.status().message());
-      },
-      "");
-}
-
-CLI::Validator size_in_bytes() {
-  return CLI::Validator(
-      [](std::string& text) {
-        const auto bytes = parse_bytes(text);
-        if (!bytes.ok()) return std::string(bytes.status().message());
-        text = std::to_string(*bytes);
-        return std::string();
       },
       "");
 }

@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/exit_code.h"
-#include "common/sizes.h"
+#include "common/size_option.h"
 
 namespace tutti::perf {
 namespace {
@@ -15,17 +15,6 @@ constexpr const char* kDescription =
     "  tutti run -n 2 rdma_perf --lanes 1 -b 64K -e 1M\n"
     "\n"
     "MB are 2^20 bytes, as in perftest. TUTTI_RDMA_DEVICES chooses the rails.";
-
-CLI::Validator size_in_bytes() {
-  return CLI::Validator(
-      [](std::string& text) {
-        const auto bytes = parse_bytes(text);
-        if (!bytes.ok()) return std::string(bytes.status().message());
-        text = std::to_string(*bytes);
-        return std::string();
-      },
-      "");
-}
 
 }  // namespace
 

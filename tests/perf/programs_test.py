@@ -13,6 +13,7 @@ import launch
 
 ALL_REDUCE = os.environ["ALL_REDUCE_PERF"]
 BROADCAST = os.environ["BROADCAST_PERF"]
+RDMA = os.environ["RDMA_PERF"]
 NUMBER = r" +[0-9.e+]+"
 ROW = re.compile(
     rf"^ {{0,11}}\d+ {{2,}}\d+ {{2,}}[a-z0-9]+ +(sum|prod|min|max|avg|none) +-?\d+({NUMBER}{NUMBER}"
@@ -119,6 +120,30 @@ class Failures(unittest.TestCase):
             code, err = self.finish(processes[rank])
             self.assertEqual(code, 4, err)
             self.assertRegex(err, rf"^all_reduce_perf: rank {rank} on \S+: timed_out: .*rank 2")
+
+
+class Rdma(unittest.TestCase):
+    """rdma_perf where there is no device; the guests of `scripts/test rdma` run it with devices."""
+
+    def test_no_device(self):
+        if os.path.isdir("/sys/class/infiniband") and os.listdir("/sys/class/infiniband"):
+            self.skipTest("this host has RDMA devices")
+        done = launch.run(launch.command("tutti", 2, RDMA))
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        self.assertRegex(done.stderr, r"rdma_perf: rank 0 \(host .*\) has no RDMA device that can be "
+                         "used: ")
+
+    def test_two_ranks_only(self):
+        done = launch.run(launch.command("tutti", 3, RDMA))
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        self.assertIn("measures two ranks, but there are 3: start it with `tutti run -n 2`",
+                      done.stderr)
+
+    def test_usage(self):
+        self.assertIn("ib_write_bw", launch.run([RDMA, "--help"]).stdout)
+        done = launch.run([RDMA, "-b", "lots"])
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("lots", done.stderr)
 
 
 class Threads(unittest.TestCase):

@@ -54,6 +54,17 @@ def broadcast_of_3_ranks(session):
     perf(session, "broadcast_perf", 3, "-b", "8", "-e", "1M", "-f", "16", "-n", "2", "-r", "1")
 
 
+def rdma_perf(session):
+    """Both measurements give a row for each size, in perftest's columns."""
+    words = [session.program("tools/tutti"), "run", "-n", "2", "--no-prefix", "--",
+             session.program("perf/rdma_perf"), "-b", "32K", "-e", "64K", "-n", "50"]
+    session.expect(session.command(words, **RDMA), r"BW average\[MB/sec\]",
+                   r"(?m)^ 32768 +50 +[\d.]+ +[\d.]+ +[\d.]+$",
+                   r"(?m)^ 65536 +50 +[\d.]+ +[\d.]+ +[\d.]+$")
+    session.expect(session.command([*words, "--latency", "--lanes", "1"], **RDMA),
+                   r"t_typical\[usec\]", r"(?m)^ 65536 +50( +[\d.]+){7}$")
+
+
 def matrix_of_2_ranks(session):
     session.run(session.probe("matrix", 20), per_node=2, **RDMA)
 
@@ -68,5 +79,5 @@ def matrix_of_3_ranks_with_1_lane(session):
 
 if __name__ == "__main__":
     bed.main(__doc__, [rails, registration_cache, conformance, all_reduce_of_2_ranks,
-                       all_reduce_of_4_ranks, broadcast_of_3_ranks, matrix_of_2_ranks,
-                       matrix_of_4_ranks, matrix_of_3_ranks_with_1_lane])
+                       all_reduce_of_4_ranks, broadcast_of_3_ranks, rdma_perf,
+                       matrix_of_2_ranks, matrix_of_4_ranks, matrix_of_3_ranks_with_1_lane])
