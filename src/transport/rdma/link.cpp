@@ -119,13 +119,13 @@ Status RdmaLink::prove(Deadline patience, Deadline deadline, const std::function
     const bool as_many = have_peer_verdict_ && (peer_working_ & ~paths_->working()) == 0;
     return over() || as_many || paths_->working() == all;
   });
-  TUTTI_TRY(std::move(stopped));
+  TUTTI_TRY(stopped);
   const std::uint8_t working = paths_->working();
   StreamMessage verdict{.kind = StreamMessage::verdict};
   verdict.working = working;
   stream_.send(verdict);
   const bool told = poll_until(deadline, [&] { return over() || have_peer_verdict_; });
-  TUTTI_TRY(std::move(stopped));
+  TUTTI_TRY(stopped);
   // A peer that has told its verdict and got ours may have done all it wanted and closed already.
   if (!have_peer_verdict_ && (!broken_.empty() || peer_closed_)) {
     return rank_error(Code::peer_failed, parts_.names.peer,
