@@ -136,7 +136,7 @@ class Test:
         if headers != public:
             raise Failure(f"headers installed: {sorted(headers)}, public: {sorted(public)}")
         programs = {path.name for path in (self.prefix / "bin").iterdir()}
-        wanted = {"tutti", "all_reduce_perf", "broadcast_perf"}
+        wanted = {"tutti", "all_reduce_perf", "broadcast_perf", "rdma_perf"}
         if programs != wanted:
             raise Failure(f"programs installed: {sorted(programs)}, wanted: {sorted(wanted)}")
         for program in programs:
