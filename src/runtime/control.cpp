@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <system_error>
 #include <utility>
 
+#include "base/block_signals.h"
 #include "base/error.h"
 #include "base/try.h"
 #include "runtime/control_shape.h"
@@ -67,22 +67,16 @@ Status Tree::start_thread() {
                  rank_, host, errno_text(errno));
   }
   next_beat_ = Clock::now();
-  // Signals are the application's: none may run its handlers on this thread.
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  Status outcome;
+  const BlockSignals blocked;
   try {
     thread_ = std::thread(&Tree::serve, this);
   } catch (const std::system_error& failed) {
-    outcome = error(Code::unavailable,
-                    "rank {} (host {}) cannot start its control thread: {}. Raise the limits on "
-                    "threads and memory (ulimit -u, ulimit -v).",
-                    rank_, host, failed.what());
+    return error(Code::unavailable,
+                 "rank {} (host {}) cannot start its control thread: {}. Raise the limits on "
+                 "threads and memory (ulimit -u, ulimit -v).",
+                 rank_, host, failed.what());
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return outcome;
+  return {};
 }
 
 void Tree::stop_thread() {

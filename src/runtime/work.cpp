@@ -2,8 +2,7 @@
 
 #include <pthread.h>
 
-#include <csignal>
-
+#include "base/block_signals.h"
 #include "base/error.h"
 
 namespace tutti {
@@ -63,13 +62,8 @@ Work WorkQueue::push(const Operation& operation) {
     pending_.fetch_add(1, std::memory_order_relaxed);
   }
   if (!thread_.joinable()) {
-    // Signals belong to the program's own threads.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const BlockSignals blocked;
     thread_ = std::thread([this] { loop(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     pthread_setname_np(thread_.native_handle(), "tutti-progress");
   }
   changed_.notify_all();

@@ -6,10 +6,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <csignal>
 #include <span>
 #include <system_error>
 
+#include "base/block_signals.h"
 #include "base/error.h"
 #include "base/socket.h"
 #include "base/try.h"
@@ -30,22 +30,6 @@ std::string peer_text(const Fd& fd, bool unix_socket) {
   }
   return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), length).text();
 }
-
-// Signals are the application's: its handlers must not run on this thread.
-class BlockSignals {
- public:
-  BlockSignals() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~BlockSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  BlockSignals(const BlockSignals&) = delete;
-  BlockSignals& operator=(const BlockSignals&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 

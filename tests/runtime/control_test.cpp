@@ -275,7 +275,7 @@ TEST(Control, TheThreadIsNamedBlocksSignalsAndSleepsWhenIdle) {
     return sum;
   };
   const long before = wakes();
-  std::this_thread::sleep_for(std::chrono::seconds(3));
+  std::this_thread::sleep_for(std::chrono::seconds(3));  // the time over which wakes are counted
   // Per rank and second one heartbeat goes out and at most three come in.
   EXPECT_LE(wakes() - before, kRanks * 3 * 8);
   close_all(ranks);
