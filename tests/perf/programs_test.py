@@ -130,8 +130,8 @@ class Rdma(unittest.TestCase):
             self.skipTest("this host has RDMA devices")
         done = launch.run(launch.command("tutti", 2, RDMA))
         self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
-        self.assertRegex(done.stderr, r"rdma_perf: rank 0 \(host .*\) has no RDMA device that can be "
-                         "used: ")
+        self.assertRegex(done.stderr, r"rdma_perf: rank 0 \(host .*\) has no RDMA device that can "
+                         "be used: ")
 
     def test_two_ranks_only(self):
         done = launch.run(launch.command("tutti", 3, RDMA))
