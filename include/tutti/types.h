@@ -1,4 +1,4 @@
-// Element types and reduction operators, their names and sizes. Plain values; thread-safe.
+// Element types, reduction operators and collectives, their names and sizes. Plain values; thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -35,8 +35,69 @@ enum class ReduceOp : std::uint8_t {
   min,
   max,
   average,  // the sum over the ranks divided by their number; integers round towards zero
+  bit_and,  // integers only
+  bit_or,   // integers only
+  bit_xor,  // integers only
 };
-inline constexpr int kReduceOpCount = 5;
+inline constexpr int kReduceOpCount = 8;
+
+// How contributions are combined: an operator, and for the sum optionally a factor of this rank's
+// contribution ("pre-multiplied sum"). An operator converts to a Reduction by itself.
+class Reduction {
+ public:
+  Reduction(ReduceOp op = ReduceOp::sum) noexcept : op_(op) {}  // NOLINT(google-explicit-constructor)
+
+  // The sum over the ranks of factor * contribution; each rank may pass its own factor. Each
+  // product rounds once to the element type (float types) or wraps (integers); the sum is then that
+  // of ReduceOp::sum. An integer factor is for integer types, a floating-point one for float types;
+  // anything else is invalid_argument.
+  static Reduction premultiplied_sum(double factor) noexcept {
+    Reduction reduction;
+    reduction.factor_kind_ = Factor::floating;
+    reduction.floating_ = factor;
+    return reduction;
+  }
+  static Reduction premultiplied_sum(std::int64_t factor) noexcept {
+    Reduction reduction;
+    reduction.factor_kind_ = Factor::integer;
+    reduction.integer_ = factor;
+    return reduction;
+  }
+  static Reduction premultiplied_sum(int factor) noexcept {
+    return premultiplied_sum(std::int64_t{factor});
+  }
+
+  ReduceOp op() const noexcept { return op_; }
+  enum class Factor : std::uint8_t { none, floating, integer };
+  Factor factor_kind() const noexcept { return factor_kind_; }
+  // REQUIRES: factor_kind() is the one of the name. Integers that do not fit wrap.
+  double floating_factor() const noexcept { return floating_; }
+  std::int64_t integer_factor() const noexcept { return integer_; }
+
+ private:
+  ReduceOp op_;
+  Factor factor_kind_ = Factor::none;
+  union {
+    double floating_ = 0;
+    std::int64_t integer_;
+  };
+};
+
+// Does the operator mean anything for the type? Bitwise operators do for integers only.
+TUTTI_API bool supports(DataType type, ReduceOp op) noexcept;
+
+enum class Collective : std::uint8_t {
+  all_reduce,
+  broadcast,
+  reduce,
+  all_gather,
+  reduce_scatter,
+  all_to_all,
+  gather,
+  scatter,
+  barrier,
+};
+inline constexpr int kCollectiveCount = 9;
 
 // Size of one element in bytes: 1, 2, 4 or 8. REQUIRES: a valid enumerator.
 TUTTI_API std::size_t size_of(DataType type) noexcept;
@@ -44,6 +105,7 @@ TUTTI_API std::size_t size_of(DataType type) noexcept;
 // "float32", "sum". "invalid" for a value that is no enumerator.
 TUTTI_API std::string_view name(DataType type) noexcept;
 TUTTI_API std::string_view name(ReduceOp op) noexcept;
+TUTTI_API std::string_view name(Collective collective) noexcept;
 
 // The inverse of name(); nccl-tests' names ("float", "half", "prod", "avg", "fp8_e4m3") are
 // accepted too. An unknown name is invalid_argument and lists the known ones.

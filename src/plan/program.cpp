@@ -19,4 +19,9 @@ Program& Program::recv_reduce(Rank peer, std::uint32_t chunk, std::uint32_t coun
   return *this;
 }
 
+Program& Program::more() {
+  steps.back().flags |= kMore;
+  return *this;
+}
+
 }  // namespace tutti::plan

@@ -11,7 +11,7 @@ enum class Op : std::uint8_t {
   send,         // chunks -> port to peer
   recv,         // port from peer -> chunks
   recv_reduce,  // chunks = chunks (op) incoming, or incoming (op) chunks with Flag::incoming_first
-  copy,         // chunks of the input -> the same chunks of the output (nothing to do in place)
+  copy,         // chunks of the input -> where the output has them (nothing to do in place)
 };
 
 enum Flag : std::uint8_t {
@@ -28,15 +28,20 @@ enum Flag : std::uint8_t {
   // Set by the pass fuse, with kFuseNext on a recv_reduce: nothing reads the chunks here after the
   // next step's send and before they are overwritten, so they need not be stored.
   kTransient = 16,
+  // The next step goes on with the same message: a send (or a receive) to the same peer.
+  kMore = 32,
+  // Set by the pass resolve_buffers: what this step stores, or, without kFromInput, what it reads,
+  // is at `scratch` in the rank's scratch memory, because its output has no room for it.
+  kInScratch = 64,
 };
 
 struct Step {
   Op op = Op::send;
   std::uint8_t flags = 0;
-  std::uint16_t reserved = 0;  // keeps the hash of a plan free of padding
+  std::uint16_t scratch = 0;  // with kInScratch: the position of the first chunk, in chunks
   Rank peer = -1;
   std::uint32_t chunk = 0;  // first chunk
-  std::uint32_t count = 1;  // number of consecutive chunks, one message together
+  std::uint32_t count = 1;  // number of consecutive chunks, one message or a part of one
 
   bool operator==(const Step&) const = default;
 };
