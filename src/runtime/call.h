@@ -1,0 +1,33 @@
+// What a rank called: enough to tell whether two calls match, and to say so. A value.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tutti/types.h"
+
+namespace tutti::runtime {
+
+// All ranks' collective calls of one sequence number must be equal in every field.
+struct Call {
+  std::uint64_t sequence = 0;  // 1 for the communicator's first collective
+  Collective collective = Collective::all_reduce;
+  DataType type = DataType::float32;
+  ReduceOp op = ReduceOp::sum;  // of a reduction; else sum
+  bool premultiplied = false;   // a sum with factors
+  bool uneven = false;          // a _v form
+  std::int32_t root = 0;        // where there is one; else 0
+  std::int64_t count = 0;       // elements of one block; of an uneven call, of all blocks together
+  // Hash of an uneven call's counts; 0 in all_to_all_v, where each rank has others.
+  std::uint64_t counts_hash = 0;
+
+  bool operator==(const Call&) const = default;
+};
+
+// "all_reduce(float32, 1024, sum)", "broadcast(int8, 16, root 2)", "all_gather_v(int32, 10 in all)"
+std::string describe(const Call& call);
+
+// Equal for equal calls, and hardly ever otherwise. Never 0.
+std::uint32_t fingerprint(const Call& call);
+
+}  // namespace tutti::runtime
