@@ -29,7 +29,7 @@ std::uint64_t hash(const Program& program) {
   for (const Step& step : program.steps) {
     state.add(static_cast<std::uint8_t>(step.op));
     state.add(step.flags);
-    state.add(step.reserved);
+    state.add(step.scratch);
     state.add(step.peer);
     state.add(step.chunk);
     state.add(step.count);

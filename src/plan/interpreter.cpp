@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/try.h"
+#include "plan/layout.h"
 #include "plan/print.h"
 
 namespace tutti::plan {
@@ -25,17 +26,19 @@ std::uint64_t mix(std::uint64_t first, std::uint64_t second) {
 
 }  // namespace
 
-Value Value::input(std::uint64_t seed, Rank rank, std::uint32_t chunk) {
-  const std::uint64_t number = mix(mix(seed, static_cast<std::uint64_t>(rank)), chunk);
+Value Value::input(Kind kind, std::uint64_t seed, Rank rank, std::uint32_t chunk) {
+  const std::uint64_t number = kind == Kind::barrier
+                                   ? std::uint64_t{1} << rank
+                                   : mix(mix(seed, static_cast<std::uint64_t>(rank)), chunk);
   // The expression of an input does not depend on the seed: it names the operand.
   const std::uint64_t leaf = mix(static_cast<std::uint64_t>(rank), chunk);
   return {.sum = number, .order = leaf, .grouping = leaf, .defined = true, .final = false};
 }
 
-Value Value::combine(const Value& left, const Value& right, bool final) {
+Value Value::combine(Kind kind, const Value& left, const Value& right, bool final) {
   const auto [low, high] = std::minmax(left.grouping, right.grouping);
   const std::uint64_t salt = final ? 1 : 0;
-  return {.sum = left.sum + right.sum,
+  return {.sum = kind == Kind::barrier ? left.sum | right.sum : left.sum + right.sum,
           .order = mix(mix(left.order, right.order), salt),
           .grouping = mix(mix(low, high), salt),
           .defined = true,
@@ -47,15 +50,13 @@ Interpreter::Interpreter(const Shape& shape, std::span<const Program> programs, 
   for (Rank rank = 0; rank < shape.ranks; ++rank) {
     RankState& self = ranks_[index(rank)];
     const std::uint32_t chunks = programs[index(rank)].chunks;
-    std::vector<Value> input(chunks);
-    if (shape.kind == Kind::all_reduce || rank == shape.root) {
-      for (std::uint32_t c = 0; c < chunks; ++c) input[c] = Value::input(run.seed, rank, c);
-    }
-    if (run.in_place) {
-      self.output = std::move(input);
-    } else {
-      self.input = std::move(input);
-      self.output.resize(chunks);
+    self.output.resize(chunks);
+    if (!run.in_place) self.input.resize(chunks);
+    self.scratch.resize(programs[index(rank)].scratch_chunks);
+    const Held held = held_in_input(shape, rank, chunks);
+    for (std::uint32_t place = 0; place < held.count; ++place) {
+      const std::uint32_t chunk = held.first + place * held.stride;
+      input_cell(rank, chunk) = Value::input(shape.kind, run.seed, rank, chunk);
     }
     // Rank 0 on top: it starts.
     ready_.push_back(shape.ranks - 1 - rank);
@@ -135,108 +136,143 @@ bool Interpreter::can_advance(Rank rank) const {
 
 Status Interpreter::advance(Rank rank) {
   RankState& self = ranks_[index(rank)];
-  const Step& step = step_of(rank);
   Channel& channel = channels_[self.channels[self.next_step]];
-  switch (step.op) {
+  switch (step_of(rank).op) {
     case Op::send:
-      TUTTI_TRY(send(rank, step, channel));
-      break;
+      return send(rank, channel);
     case Op::recv:
     case Op::recv_reduce:
-      TUTTI_TRY(receive(rank, step, channel));
-      break;
+      return receive(rank, channel);
     case Op::copy:
-      TUTTI_TRY(copy(rank, step));
-      break;
+      return copy(rank);
   }
-  ++self.next_step;
   return {};
 }
 
-std::vector<Value>& Interpreter::operands(Rank rank, const Step& step) {
-  RankState& self = ranks_[index(rank)];
-  const bool from_input = step.op == Op::copy || (step.flags & kFromInput) != 0;
-  return from_input && !run_.in_place ? self.input : self.output;
+std::size_t Interpreter::message_end(Rank rank, std::size_t first) const {
+  const std::vector<Step>& steps = programs_[index(rank)].steps;
+  while ((steps[first].flags & kMore) != 0) ++first;
+  return first + 1;
 }
 
-Status Interpreter::send(Rank rank, const Step& step, Channel& channel) {
+Value& Interpreter::input_cell(Rank rank, std::uint32_t chunk) {
   RankState& self = ranks_[index(rank)];
-  const auto first = operands(rank, step).begin() + step.chunk;
-  Message message{self.next_step, {first, first + step.count}};
-  for (std::uint32_t i = 0; i < step.count; ++i) {
-    if (!message.values[i].defined) {
-      return error(Code::internal, "{} sends chunk {}, which holds nothing defined", where(rank),
-                   step.chunk + i);
+  return run_.in_place ? self.output[in_place_twin(shape_, chunk)] : self.input[chunk];
+}
+
+Value& Interpreter::target(Rank rank, const Step& step, std::uint32_t chunk) {
+  RankState& self = ranks_[index(rank)];
+  if ((step.flags & kInScratch) == 0) return self.output[chunk];
+  return self.scratch[step.scratch + (chunk - step.chunk)];
+}
+
+Value& Interpreter::source(Rank rank, const Step& step, std::uint32_t chunk) {
+  const bool from_input = step.op == Op::copy || (step.flags & kFromInput) != 0;
+  return from_input ? input_cell(rank, chunk) : target(rank, step, chunk);
+}
+
+Status Interpreter::send(Rank rank, Channel& channel) {
+  RankState& self = ranks_[index(rank)];
+  const std::vector<Step>& steps = programs_[index(rank)].steps;
+  const std::size_t first = self.next_step;
+  Message message{first, {}};
+  for (const std::size_t end = message_end(rank, first); self.next_step < end; ++self.next_step) {
+    const Step& step = steps[self.next_step];
+    for (std::uint32_t chunk = step.chunk; chunk < step.chunk + step.count; ++chunk) {
+      const Value& value = source(rank, step, chunk);
+      if (!value.defined) {
+        return error(Code::internal, "{} sends chunk {}, which holds nothing defined", where(rank),
+                     chunk);
+      }
+      const bool copied = (step.flags & kInScratch) != 0;
+      message.parts.push_back({chunk, value, copied ? nullptr : &value});
     }
   }
   channel.messages.push_back(std::move(message));
   // The fused form of this pair stores nothing. A transport that reads the data later has to.
-  const auto& steps = programs_[index(rank)].steps;
-  const bool transient = self.next_step > 0 && (steps[self.next_step - 1].flags & kTransient) != 0;
+  const bool transient = first > 0 && (steps[first - 1].flags & kTransient) != 0;
   if (transient && !run_.without_copies) {
-    std::fill_n(self.output.begin() + step.chunk, step.count, Value{});
+    const Step& step = steps[first];
+    for (std::uint32_t i = 0; i < step.count; ++i) target(rank, step, step.chunk + i) = Value{};
   }
   wake(channel.to);
   return {};
 }
 
-Status Interpreter::check_message(Rank rank, const Step& step, const Channel& channel) const {
+Status Interpreter::check_message(Rank rank, const Channel& channel) const {
+  const std::vector<Step>& steps = programs_[index(rank)].steps;
+  const std::size_t first = ranks_[index(rank)].next_step;
   const Message& message = channel.messages.front();
-  const Step& sent = programs_[index(channel.from)].steps[message.sent_at];
-  if (sent.chunk != step.chunk || sent.count != step.count) {
+  std::size_t part = 0;
+  bool same = true;
+  for (std::size_t i = first; i < message_end(rank, first); ++i) {
+    for (std::uint32_t k = 0; k < steps[i].count; ++k, ++part) {
+      same = same && part < message.parts.size() && message.parts[part].chunk == steps[i].chunk + k;
+    }
+  }
+  if (!same || part != message.parts.size()) {
     return error(Code::internal, "{} takes a message of other chunks, from {}", where(rank),
                  where(channel.from, message.sent_at));
   }
   if (!run_.without_copies) return {};
-  const RankState& sender = ranks_[index(channel.from)];
-  const bool from_input = (sent.flags & kFromInput) != 0 && !run_.in_place;
-  const std::vector<Value>& memory = from_input ? sender.input : sender.output;
-  if (!std::equal(message.values.begin(), message.values.end(), memory.begin() + sent.chunk)) {
+  for (const Part& sent : message.parts) {
+    if (sent.memory == nullptr || *sent.memory == sent.value) continue;
     return error(Code::internal, "{} reads too late: the data has changed since {}", where(rank),
                  where(channel.from, message.sent_at));
   }
   return {};
 }
 
-Status Interpreter::receive(Rank rank, const Step& step, Channel& channel) {
-  TUTTI_TRY(check_message(rank, step, channel));
+Status Interpreter::receive(Rank rank, Channel& channel) {
+  TUTTI_TRY(check_message(rank, channel));
   const Message message = std::move(channel.messages.front());
   channel.messages.pop_front();
-  std::vector<Value>& output = ranks_[index(rank)].output;
-  std::vector<Value>& local = operands(rank, step);
-  for (std::uint32_t i = 0; i < step.count; ++i) {
-    const std::uint32_t chunk = step.chunk + i;
-    const Value& incoming = message.values[i];
-    if (step.op == Op::recv) {
-      output[chunk] = incoming;
-      continue;
+  RankState& self = ranks_[index(rank)];
+  std::size_t part = 0;
+  for (const std::size_t end = message_end(rank, self.next_step); self.next_step < end;
+       ++self.next_step) {
+    const Step& step = step_of(rank);
+    for (std::uint32_t i = 0; i < step.count; ++i, ++part) {
+      TUTTI_TRY(take(rank, step, step.chunk + i, message.parts[part].value));
     }
-    if (!local[chunk].defined) {
-      return error(Code::internal, "{} reduces into chunk {}, which holds nothing defined",
-                   where(rank), chunk);
-    }
-    if (local[chunk].final || incoming.final) {
-      return error(Code::internal, "{} reduces chunk {} further, which was final", where(rank),
-                   chunk);
-    }
-    const bool incoming_first = (step.flags & kIncomingFirst) != 0;
-    const bool final = (step.flags & kFinal) != 0;
-    output[chunk] = incoming_first ? Value::combine(incoming, local[chunk], final)
-                                   : Value::combine(local[chunk], incoming, final);
   }
   wake(channel.from);
   return {};
 }
 
-Status Interpreter::copy(Rank rank, const Step& step) {
-  const std::vector<Value>& input = operands(rank, step);
+Status Interpreter::take(Rank rank, const Step& step, std::uint32_t chunk, const Value& incoming) {
+  if (step.op == Op::recv) {
+    target(rank, step, chunk) = incoming;
+    return {};
+  }
+  const Value local = source(rank, step, chunk);
+  if (!local.defined) {
+    return error(Code::internal, "{} reduces into chunk {}, which holds nothing defined",
+                 where(rank), chunk);
+  }
+  if (local.final || incoming.final) {
+    return error(Code::internal, "{} reduces chunk {} further, which was final", where(rank),
+                 chunk);
+  }
+  const bool incoming_first = (step.flags & kIncomingFirst) != 0;
+  const bool final = (step.flags & kFinal) != 0;
+  target(rank, step, chunk) = incoming_first
+                                  ? Value::combine(shape_.kind, incoming, local, final)
+                                  : Value::combine(shape_.kind, local, incoming, final);
+  return {};
+}
+
+Status Interpreter::copy(Rank rank) {
+  const Step& step = step_of(rank);
   for (std::uint32_t chunk = step.chunk; chunk < step.chunk + step.count; ++chunk) {
-    if (!input[chunk].defined) {
+    const Value value = source(rank, step, chunk);
+    if (!value.defined) {
       return error(Code::internal, "{} copies chunk {}, which holds nothing defined", where(rank),
                    chunk);
     }
-    ranks_[index(rank)].output[chunk] = input[chunk];
+    target(rank, step, chunk) = value;
   }
+  ++ranks_[index(rank)].next_step;
   return {};
 }
 

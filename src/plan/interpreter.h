@@ -24,10 +24,14 @@ struct Value {
 
   bool operator==(const Value&) const = default;
 
-  static Value input(std::uint64_t seed, Rank rank, std::uint32_t chunk);
+  // A barrier's contribution is one bit per rank, and combining them is OR: hearing of a rank twice
+  // does no harm there. REQUIRES: at most kBarrierRanksMax ranks in a barrier.
+  static Value input(Kind kind, std::uint64_t seed, Rank rank, std::uint32_t chunk);
   // left (op) right.
-  static Value combine(const Value& left, const Value& right, bool final);
+  static Value combine(Kind kind, const Value& left, const Value& right, bool final);
 };
+
+inline constexpr Rank kBarrierRanksMax = 64;
 
 // Which of the ranks that can advance does.
 enum class Schedule : std::uint8_t {
@@ -54,13 +58,20 @@ class Interpreter {
   // Runs to the end; the error is the first fault. Call once.
   Status execute();
 
-  // After execute(): the chunks of rank's output.
-  std::span<const Value> output(Rank rank) const { return ranks_[index(rank)].output; }
+  // After execute(): a chunk of rank's output.
+  const Value& output(Rank rank, std::uint32_t chunk) const {
+    return ranks_[index(rank)].output[chunk];
+  }
 
  private:
+  struct Part {
+    std::uint32_t chunk;
+    Value value;
+    const Value* memory;  // where the sender read it; null: in scratch, which is always copied
+  };
   struct Message {
-    std::size_t sent_at;  // the sender's step
-    std::vector<Value> values;
+    std::size_t sent_at;  // the sender's first step of it
+    std::vector<Part> parts;
   };
   struct Channel {
     Rank from;
@@ -69,9 +80,11 @@ class Interpreter {
   };
   struct RankState {
     std::size_t next_step = 0;
-    bool waits = false;        // not in ready_
-    std::vector<Value> input;  // empty in place: then the output holds it
+    bool waits = false;  // not in ready_
+    // By chunk. In place, the output holds the input too, and `input` is empty.
+    std::vector<Value> input;
     std::vector<Value> output;
+    std::vector<Value> scratch;         // by position
     std::vector<std::size_t> channels;  // of each step, an index into channels_
   };
 
@@ -84,12 +97,19 @@ class Interpreter {
   // True when the rank's next step need not wait.
   bool can_advance(Rank rank) const;
   Status advance(Rank rank);
-  Status send(Rank rank, const Step& step, Channel& channel);
-  Status receive(Rank rank, const Step& step, Channel& channel);
-  Status check_message(Rank rank, const Step& step, const Channel& channel) const;
-  Status copy(Rank rank, const Step& step);
-  // Where a step reads its local operand.
-  std::vector<Value>& operands(Rank rank, const Step& step);
+  // These take all parts of the message that the rank's next step begins.
+  Status send(Rank rank, Channel& channel);
+  Status receive(Rank rank, Channel& channel);
+  Status check_message(Rank rank, const Channel& channel) const;
+  Status take(Rank rank, const Step& step, std::uint32_t chunk, const Value& incoming);
+  Status copy(Rank rank);
+  // One past the last part of the message that begins at step `first`.
+  std::size_t message_end(Rank rank, std::size_t first) const;
+
+  Value& input_cell(Rank rank, std::uint32_t chunk);
+  // Where a step reads a chunk of its range, and where it stores it.
+  Value& source(Rank rank, const Step& step, std::uint32_t chunk);
+  Value& target(Rank rank, const Step& step, std::uint32_t chunk);
   Status check_end() const;
 
   std::string where(Rank rank) const;

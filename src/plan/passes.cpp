@@ -4,27 +4,35 @@
 #include <cassert>
 #include <vector>
 
+#include "plan/chunk_index.h"
+#include "plan/layout.h"
+
 namespace tutti::plan {
 namespace {
 
 // One mark per chunk.
 class Marks {
  public:
-  explicit Marks(std::uint32_t chunks) : marks_(chunks, 0) {}
+  Marks(const ChunkIndex& index, bool value)
+      : index_(index), marks_(index.size(), static_cast<char>(value)) {}
 
+  void set(std::uint32_t chunk, bool value) { marks_[index_(chunk)] = static_cast<char>(value); }
   void set(const Step& step, bool value) {
-    std::fill_n(marks_.begin() + step.chunk, step.count, static_cast<char>(value));
+    for (std::uint32_t i = 0; i < step.count; ++i) set(step.chunk + i, value);
   }
   bool all(const Step& step) const { return count(step) == step.count; }
   bool none(const Step& step) const { return count(step) == 0; }
-  bool operator[](std::uint32_t chunk) const { return marks_[chunk] != 0; }
 
  private:
   std::uint32_t count(const Step& step) const {
-    const auto first = marks_.begin() + step.chunk;
-    return static_cast<std::uint32_t>(std::count(first, first + step.count, 1));
+    std::uint32_t set = 0;
+    for (std::uint32_t i = 0; i < step.count; ++i) {
+      set += marks_[index_(step.chunk + i)] != 0 ? 1 : 0;
+    }
+    return set;
   }
 
+  const ChunkIndex& index_;
   std::vector<char> marks_;
 };
 
@@ -32,55 +40,46 @@ bool is_receive(const Step& step) {
   return step.op == Op::recv || step.op == Op::recv_reduce;
 }
 
-bool same_chunks(const Step& a, const Step& b) {
-  return a.chunk == b.chunk && a.count == b.count;
+// A message of one part that stores chunks, and then one that sends the same.
+bool forwards(const std::vector<Step>& steps, std::size_t receive) {
+  const Step& a = steps[receive];
+  const Step& b = steps[receive + 1];
+  const bool continued = receive > 0 && (steps[receive - 1].flags & kMore) != 0;
+  return is_receive(a) && b.op == Op::send && a.chunk == b.chunk && a.count == b.count &&
+         ((a.flags | b.flags) & kMore) == 0 && !continued;
 }
 
 }  // namespace
 
-void resolve_buffers(Program& program, bool holds_input) {
-  if (!holds_input) return;
-  Marks written(program.chunks);
-  for (Step& step : program.steps) {
-    if (step.op != Op::recv) {
-      assert(written.all(step) || written.none(step));
-      if (written.none(step)) step.flags |= kFromInput;
-    }
-    if (is_receive(step)) written.set(step, true);
+void fuse(Program& program, Rank rank, const Shape& shape) {
+  const Held output = held_in_output(shape, rank, program.chunks);
+  const ChunkIndex index(program, output);
+  // Backwards, with what the future does first to each chunk: overwrite or forget it, or read it
+  // (as the caller does with the output at the end).
+  Marks unread(index, true);
+  for (std::uint32_t place = 0; place < output.count; ++place) {
+    unread.set(output.first + place * output.stride, false);
   }
-  for (std::uint32_t chunk = 0; chunk < program.chunks;) {
-    std::uint32_t end = chunk;
-    while (end < program.chunks && !written[end]) ++end;
-    if (end > chunk) {
-      program.steps.push_back({.op = Op::copy, .chunk = chunk, .count = end - chunk});
-    }
-    chunk = end + 1;
-  }
-}
-
-void fuse(Program& program) {
-  // Backwards, with what the future does first to each chunk: overwrite it, or read it (as the
-  // caller does at the end).
-  Marks overwritten(program.chunks);
   for (std::size_t i = program.steps.size(); i-- > 0;) {
     const Step& step = program.steps[i];
-    if (step.op == Op::send && i > 0) {
+    if (i > 0 && forwards(program.steps, i - 1)) {
       Step& previous = program.steps[i - 1];
-      if (is_receive(previous) && same_chunks(previous, step)) {
-        previous.flags |= kFuseNext;
-        if (previous.op == Op::recv_reduce && overwritten.all(step)) previous.flags |= kTransient;
-      }
+      previous.flags |= kFuseNext;
+      if (previous.op == Op::recv_reduce && unread.all(step)) previous.flags |= kTransient;
     }
-    overwritten.set(step, step.op == Op::recv || step.op == Op::copy);
+    unread.set(step, step.op == Op::recv || step.op == Op::copy);
   }
 }
 
-std::vector<bool> stable_sends(const Program& program) {
+std::vector<bool> stable_sends(const Program& program, const Shape& shape) {
   std::vector<bool> stable(program.steps.size());
-  Marks written(program.chunks);  // by the steps behind the current one
+  const ChunkIndex index(program, {});
+  Marks written(index, false);  // by the steps behind the current one
   for (std::size_t i = program.steps.size(); i-- > 0;) {
     const Step& step = program.steps[i];
-    stable[i] = step.op == Op::send && written.none(step);
+    // In place, the blocks of an all-to-all are overwritten under other names. Scratch is used again.
+    stable[i] = step.op == Op::send && shape.kind != Kind::all_to_all &&
+                (step.flags & kInScratch) == 0 && written.none(step);
     if (step.op != Op::send) written.set(step, true);
   }
   return stable;
@@ -89,8 +88,8 @@ std::vector<bool> stable_sends(const Program& program) {
 Program build(Builder builder, Rank rank, const Shape& shape) {
   assert(rank >= 0 && rank < shape.ranks);
   Program program = builder(rank, shape);
-  resolve_buffers(program, shape.kind == Kind::all_reduce || rank == shape.root);
-  fuse(program);
+  resolve_buffers(program, rank, shape);
+  fuse(program, rank, shape);
   return program;
 }
 

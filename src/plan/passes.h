@@ -7,19 +7,20 @@
 
 namespace tutti::plan {
 
-// Marks every step whose local operand no earlier step has written with kFromInput, and appends
-// copy steps for chunks that must end up in the output but were never written (a broadcast's root).
-// A range of chunks is uniform: all written or none (the builders keep to that; asserted).
-// `holds_input` is false where this rank's input has no meaning (a broadcast's other ranks).
-void resolve_buffers(Program& program, bool holds_input);
+// Decides where every step finds and puts its chunks: in the input, the output, or scratch memory.
+// A step whose chunks are not all in the same kind of place becomes several parts of one message.
+// Appends copy steps for chunks that the output must have and that only the input holds. REQUIRES:
+// the builder sends and combines only what the rank has.
+void resolve_buffers(Program& program, Rank rank, const Shape& shape);
 
 // Marks recv_reduce + send and recv + send of the same chunks with kFuseNext, and kTransient where
 // the stored value is never read again.
-void fuse(Program& program);
+void fuse(Program& program, Rank rank, const Shape& shape);
 
-// Which steps are sends whose chunks no later step writes: their data may be read out of the buffer
-// until the program is over, instead of being copied when it is sent. By step.
-std::vector<bool> stable_sends(const Program& program);
+// Which steps are sends whose chunks no later step writes, in place or not: their data may be read
+// out of the caller's buffer until the program is over, instead of being copied when it is sent. By
+// step.
+std::vector<bool> stable_sends(const Program& program, const Shape& shape);
 
 // The builder's program for `rank` with all passes applied: what the executor runs.
 Program build(Builder builder, Rank rank, const Shape& shape);

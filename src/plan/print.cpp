@@ -7,16 +7,18 @@
 #include <utility>
 
 #include "plan/hash.h"
+#include "plan/layout.h"
 
 namespace tutti::plan {
 namespace {
 
-constexpr std::array<std::pair<Flag, std::string_view>, 5> kFlagNames = {{
+constexpr std::array<std::pair<Flag, std::string_view>, 6> kFlagNames = {{
     {kIncomingFirst, "incoming_first"},
     {kFinal, "final"},
     {kFromInput, "from_input"},
     {kFuseNext, "fuse_next"},
     {kTransient, "transient"},
+    {kMore, "more"},
 }};
 
 std::string chunks_text(const Step& step) {
@@ -26,16 +28,6 @@ std::string chunks_text(const Step& step) {
 }
 
 }  // namespace
-
-std::string_view name(Kind kind) {
-  switch (kind) {
-    case Kind::all_reduce:
-      return "all_reduce";
-    case Kind::broadcast:
-      return "broadcast";
-  }
-  return "invalid";
-}
 
 std::string_view name(Op op) {
   switch (op) {
@@ -57,6 +49,7 @@ std::string text(const Step& step) {
   if (step.op == Op::recv || step.op == Op::recv_reduce) line += fmt::format(" <- {}", step.peer);
   // An empty range prints as chunks 3..2, which is what it is.
   line += "  " + chunks_text(step);
+  if ((step.flags & kInScratch) != 0) line += fmt::format(" (scratch {})", step.scratch);
   std::string_view separator = "  ";
   for (const auto& [flag, flag_name] : kFlagNames) {
     if ((step.flags & flag) == 0) continue;
@@ -78,7 +71,7 @@ std::string text(const Program& program) {
 std::string text(std::string_view algorithm, const Shape& shape,
                  std::span<const Program> programs) {
   std::string lines = fmt::format("{} {}, {} ranks", name(shape.kind), algorithm, shape.ranks);
-  if (shape.kind == Kind::broadcast) lines += fmt::format(", root {}", shape.root);
+  if (has_root(shape.kind)) lines += fmt::format(", root {}", shape.root);
   if (!programs.empty()) {
     lines += fmt::format(", {} chunks, messages of up to {}", programs[0].chunks,
                          programs[0].largest_message);

@@ -9,8 +9,8 @@
 
 namespace tutti::plan {
 
-std::string_view name(Kind kind);  // "all_reduce"
-std::string_view name(Op op);      // "recv_reduce"
+std::string_view name(Op op);  // "recv_reduce"
+using tutti::name;             // of a Kind: "all_reduce"
 
 // "recv_reduce <- 3  chunks 4..5  incoming_first final"
 std::string text(const Step& step);

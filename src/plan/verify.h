@@ -22,11 +22,12 @@ namespace tutti::plan {
 struct VerifyOptions {
   std::uint64_t seed = 1;        // of the values and the interleavings
   int random_interleavings = 2;  // for each number of credits, in place and not
+  bool in_place = true;          // false: the plan is not meant for input and output in one place
 };
 
 // What a right plan computes.
 struct Verdict {
-  // Hash of the expressions of all chunks, operand order included: two plans with equal `order`
+  // Hash of the expressions of all results, operand order included: two plans with equal `order`
   // give the same bits.
   std::uint64_t order = 0;
   // The same with the operands of each combination sorted: what is left of `order` when the
