@@ -11,25 +11,6 @@
 #include "collectives/trees.h"
 
 namespace tutti::collectives {
-namespace {
-
-// The children's values, in rank order around this rank's own, then the parent.
-void reduce_up(plan::Program& p, int tree, plan::Rank rank, plan::Rank n) {
-  const TreeNode node = tree_node(tree, rank, n);
-  for (const plan::Rank child : node.children) {
-    const bool complete = node.parent < 0 && child == node.children.back();
-    p.recv_reduce(child, chunk_of(tree), 1, reduce_flags(child < rank, complete));
-  }
-  if (node.parent >= 0) p.send(node.parent, chunk_of(tree));
-}
-
-void send_down(plan::Program& p, int tree, plan::Rank rank, plan::Rank n) {
-  const TreeNode node = tree_node(tree, rank, n);
-  if (node.parent >= 0) p.recv(node.parent, chunk_of(tree));
-  for (const plan::Rank child : node.children) p.send(child, chunk_of(tree));
-}
-
-}  // namespace
 
 plan::Program double_binary_tree_all_reduce(plan::Rank rank, const plan::Shape& shape) {
   const plan::Rank n = shape.ranks;
@@ -37,8 +18,8 @@ plan::Program double_binary_tree_all_reduce(plan::Rank rank, const plan::Shape& 
   if (n == 1) return p;
   if (rank == 0) {
     for (int tree = 0; tree < kTrees; ++tree) {
-      reduce_up(p, tree, rank, n);
-      send_down(p, tree, rank, n);
+      reduce_up(p, tree, rank, shape);
+      send_down(p, tree, rank, shape);
     }
     return p;
   }
@@ -46,10 +27,10 @@ plan::Program double_binary_tree_all_reduce(plan::Rank rank, const plan::Shape& 
   // neighbours that meet in both trees from waiting for each other.
   const int first_up = is_leaf(0, rank, n) ? 0 : 1;
   const int first_down = is_leaf(1, rank, n) ? 0 : 1;
-  reduce_up(p, first_up, rank, n);
-  reduce_up(p, 1 - first_up, rank, n);
-  send_down(p, first_down, rank, n);
-  send_down(p, 1 - first_down, rank, n);
+  reduce_up(p, first_up, rank, shape);
+  reduce_up(p, 1 - first_up, rank, shape);
+  send_down(p, first_down, rank, shape);
+  send_down(p, 1 - first_down, rank, shape);
   return p;
 }
 

@@ -14,13 +14,8 @@ plan::Program double_binary_tree_broadcast(plan::Rank rank, const plan::Shape& s
   const plan::Rank self = distance_from_root(rank, shape);
   // Forwarding comes before mere receiving; the root forwards both halves.
   const int first = self == 0 || is_leaf(1, self, shape.ranks) ? 0 : 1;
-  for (const int tree : {first, 1 - first}) {
-    const TreeNode node = tree_node(tree, self, shape.ranks);
-    if (node.parent >= 0) p.recv(rank_at_distance(node.parent, shape), chunk_of(tree));
-    for (const plan::Rank child : node.children) {
-      p.send(rank_at_distance(child, shape), chunk_of(tree));
-    }
-  }
+  send_down(p, first, rank, shape);
+  send_down(p, 1 - first, rank, shape);
   return p;
 }
 

@@ -5,24 +5,22 @@
 //
 // About 2 (n - 1)/n S bytes per rank, in n - 1 + log2(n) rounds: for long messages that are not
 // long enough to be pipelined.
-#include <algorithm>
-
 #include "collectives/builders.h"
 #include "collectives/rank_math.h"
+#include "collectives/subtree.h"
 
 namespace tutti::collectives {
 namespace {
 
 // What the scatter brings to the rank at distance `self` from the root: [self, end).
 plan::Rank scatter_end(plan::Rank self, plan::Rank n) {
-  return self == 0 ? n : std::min(n, self + (self & -self));
+  return self + subtree_size(self, n);
 }
 
 void scatter(plan::Program& p, plan::Rank self, const plan::Shape& shape) {
   const plan::Rank end = scatter_end(self, shape.ranks);
   if (self != 0) {
-    const plan::Rank parent = self - (self & -self);
-    p.recv(rank_at_distance(parent, shape), chunk_of(self), chunk_of(end - self));
+    p.recv(rank_at_distance(subtree_parent(self), shape), chunk_of(self), chunk_of(end - self));
   }
   plan::Rank kept = end;
   while (kept - self > 1) {
@@ -46,17 +44,11 @@ void all_gather(plan::Program& p, plan::Rank self, const plan::Shape& shape) {
   }
 }
 
-std::uint32_t largest_message(plan::Rank n) {
-  if (n <= 2) return 1;
-  const plan::Rank first_child = power_of_two_in(n - 1);
-  return chunk_of(std::max(n - first_child, first_child / 2));
-}
-
 }  // namespace
 
 plan::Program scatter_all_gather_broadcast(plan::Rank rank, const plan::Shape& shape) {
   plan::Program p{.chunks = chunk_of(shape.ranks),
-                  .largest_message = largest_message(shape.ranks),
+                  .largest_message = chunk_of(largest_subtree(shape.ranks)),
                   .steps = {}};
   const plan::Rank self = distance_from_root(rank, shape);
   scatter(p, self, shape);
@@ -72,7 +64,7 @@ plan::CostTerms scatter_all_gather_broadcast_cost(const plan::Shape& shape) {
           .path_bytes = 2 * (n - 1) / n,
           .port_messages = rounds + n - 1,
           .port_bytes = 2 * (n - 1) / n,
-          .message_fraction = largest_message(shape.ranks) / n};
+          .message_fraction = largest_subtree(shape.ranks) / n};
 }
 
 }  // namespace tutti::collectives

@@ -22,6 +22,19 @@ struct Fold {
     return position < extra ? 2 * position : position + extra;
   }
 
+  // Where chunks are blocks of ranks: positions [begin, begin + count) stand for the ranks from
+  // rank_at(begin) on, those that sit out between them included.
+  plan::Rank ranks_in(plan::Rank begin, plan::Rank count) const {
+    return rank_at(begin + count) - rank_at(begin);
+  }
+  // What position 0, which stands for the most ranks, has in groups of 1, 2, 4, ... core / 2
+  // positions, all added up.
+  plan::Rank largest_groups() const {
+    plan::Rank sum = 0;
+    for (plan::Rank count = 1; count < core; count *= 2) sum += ranks_in(0, count);
+    return sum;
+  }
+
   // Before and after the core's own steps: what `rank` does to take its pair's data in and to hand
   // the result out. Those that sit out do both in `enter`.
   void enter(plan::Program& program, plan::Rank rank) const {

@@ -13,7 +13,12 @@
 namespace tutti::collectives {
 namespace {
 
-constexpr std::array kKinds = {plan::Kind::all_reduce, plan::Kind::broadcast};
+constexpr std::array<plan::Kind, kCollectiveCount> all_kinds() {
+  std::array<plan::Kind, kCollectiveCount> kinds{};
+  for (std::size_t i = 0; i < kinds.size(); ++i) kinds[i] = static_cast<plan::Kind>(i);
+  return kinds;
+}
+constexpr std::array kKinds = all_kinds();
 
 std::vector<std::string_view> names_of(plan::Kind kind, std::span<const Name> others) {
   std::vector<std::string_view> names;
@@ -37,7 +42,7 @@ Result<Name> parse_entry(std::string_view entry, std::span<const Name> others) {
   const std::string_view collective = entry.substr(0, colon);
   const std::string_view algorithm = entry.substr(colon + 1);
   std::vector<std::string_view> kinds;
-  for (const plan::Kind kind : kKinds) kinds.push_back(plan::name(kind));
+  for (const plan::Kind kind : kKinds) kinds.push_back(name(kind));
   const auto kind = std::find(kinds.begin(), kinds.end(), collective);
   if (kind == kinds.end()) {
     return error(Code::invalid_environment,
@@ -63,14 +68,13 @@ Result<Forced> parse_forced(std::string_view text, std::span<const Name> others)
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string_view entry = text.substr(begin, end - begin);
     TUTTI_TRY_ASSIGN(const Name parsed, parse_entry(entry, others));
-    std::string& name =
-        parsed.kind == plan::Kind::all_reduce ? forced.all_reduce : forced.broadcast;
-    if (!name.empty()) {
+    std::string& chosen = forced.of(parsed.kind);
+    if (!chosen.empty()) {
       return error(Code::invalid_environment,
                    "TUTTI_ALGORITHM={}: {} is given twice, as {} and {}; give it once", text,
-                   plan::name(parsed.kind), name, parsed.name);
+                   name(parsed.kind), chosen, parsed.name);
     }
-    name = parsed.name;
+    chosen = parsed.name;
     begin = end + 1;
   }
   return forced;

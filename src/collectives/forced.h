@@ -2,12 +2,14 @@
 // "all_reduce:ring,broadcast:chain". Pure; thread-safe. Cold.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "plan/program.h"
 #include "tutti/status.h"
+#include "tutti/types.h"
 
 namespace tutti::collectives {
 
@@ -17,14 +19,12 @@ struct Name {
   std::string_view name;
 };
 
-// Empty where the choice is free.
+// A name for each collective, empty where the choice is free.
 struct Forced {
-  std::string all_reduce;
-  std::string broadcast;
+  std::array<std::string, kCollectiveCount> names;
 
-  const std::string& of(plan::Kind kind) const {
-    return kind == plan::Kind::all_reduce ? all_reduce : broadcast;
-  }
+  std::string& of(plan::Kind kind) { return names[static_cast<std::size_t>(kind)]; }
+  const std::string& of(plan::Kind kind) const { return names[static_cast<std::size_t>(kind)]; }
 };
 
 // The names that may be forced are the table's and `others` (the caller's native engines). Anything

@@ -57,4 +57,23 @@ bool is_leaf(int tree, plan::Rank node, plan::Rank n) {
   return tree_node(tree, node, n).children.empty();
 }
 
+void reduce_up(plan::Program& program, int tree, plan::Rank rank, const plan::Shape& shape) {
+  const plan::Rank self = distance_from_root(rank, shape);
+  const TreeNode node = tree_node(tree, self, shape.ranks);
+  for (const plan::Rank child : node.children) {
+    const bool complete = node.parent < 0 && child == node.children.back();
+    program.recv_reduce(rank_at_distance(child, shape), chunk_of(tree), 1,
+                        reduce_flags(child < self, complete));
+  }
+  if (node.parent >= 0) program.send(rank_at_distance(node.parent, shape), chunk_of(tree));
+}
+
+void send_down(plan::Program& program, int tree, plan::Rank rank, const plan::Shape& shape) {
+  const TreeNode node = tree_node(tree, distance_from_root(rank, shape), shape.ranks);
+  if (node.parent >= 0) program.recv(rank_at_distance(node.parent, shape), chunk_of(tree));
+  for (const plan::Rank child : node.children) {
+    program.send(rank_at_distance(child, shape), chunk_of(tree));
+  }
+}
+
 }  // namespace tutti::collectives

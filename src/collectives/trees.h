@@ -3,6 +3,9 @@
 // nodes twice as a binary tree, arranged so that no node has children in both. A node thus forwards
 // one half of the data and only receives the other, and with both halves under way every link is
 // busy in both directions. Pure functions, O(log n).
+//
+// Where a collective has a root, nodes are distances from it. Chunk `tree` of a program is the half
+// that travels in that tree.
 #pragma once
 
 #include <vector>
@@ -26,5 +29,12 @@ int tree_depth(plan::Rank n);
 
 // Whether `node` has no children in `tree`: true of every node but 0 in at least one tree.
 bool is_leaf(int tree, plan::Rank node, plan::Rank n);
+
+// Appends what `rank` does to reduce a tree's half towards the root: it takes the children's
+// values, in the order of nodes around its own, then sends to the parent.
+void reduce_up(plan::Program& program, int tree, plan::Rank rank, const plan::Shape& shape);
+
+// Appends what `rank` does to broadcast a tree's half from the root.
+void send_down(plan::Program& program, int tree, plan::Rank rank, const plan::Shape& shape);
 
 }  // namespace tutti::collectives

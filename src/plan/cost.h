@@ -18,7 +18,8 @@ struct LinkModel {
   int lanes = 4;                           // tiles in flight
 };
 
-// What the builder's author claims for one tile of S bytes; tests hold it against the plan itself.
+// What the builder's author claims for one tile of S bytes, the size of one rank's larger buffer
+// with all its blocks; tests hold it against the plan itself.
 // The first tile takes   rounds * alpha + path_bytes * S * beta + path_reduce * S * gamma   and
 // each further one adds the busiest rank's share,
 //                        port_messages * alpha + port_bytes * S * beta + port_reduce * S * gamma
@@ -33,12 +34,12 @@ struct CostTerms {
   double message_fraction = 1;  // the largest message / S: a tile is slot_bytes / message_fraction
 };
 
-// Predicted time for a message of `bytes`.
+// Predicted time for a message of `bytes`, all blocks of one rank's larger buffer.
 double predict_seconds(const CostTerms& terms, std::int64_t bytes, const LinkModel& model);
 
 // The time of one tile of `bytes` by running all ranks' programs through the model event by event:
 // the truth that the closed forms are tested against. programs[r] is rank r's.
-double simulate_seconds(std::span<const Program> programs, std::int64_t bytes,
+double simulate_seconds(const Shape& shape, std::span<const Program> programs, std::int64_t bytes,
                         const LinkModel& model);
 
 }  // namespace tutti::plan

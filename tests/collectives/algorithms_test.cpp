@@ -31,6 +31,17 @@ TEST(Algorithms, AreInTheTable) {
   EXPECT_THAT(names_of(Kind::broadcast),
               testing::ElementsAre("binomial", "chain", "double_binary_tree", "scatter_all_gather",
                                    "flat"));
+  EXPECT_THAT(names_of(Kind::reduce),
+              testing::ElementsAre("binomial", "chain", "double_binary_tree",
+                                   "reduce_scatter_gather", "flat"));
+  EXPECT_THAT(names_of(Kind::all_gather),
+              testing::ElementsAre("ring", "recursive_doubling", "bruck", "pat", "direct"));
+  EXPECT_THAT(names_of(Kind::reduce_scatter),
+              testing::ElementsAre("ring", "halving", "bruck", "pat", "pairwise"));
+  EXPECT_THAT(names_of(Kind::all_to_all), testing::ElementsAre("pairwise", "bruck", "direct"));
+  EXPECT_THAT(names_of(Kind::gather), testing::ElementsAre("binomial", "flat"));
+  EXPECT_THAT(names_of(Kind::scatter), testing::ElementsAre("binomial", "flat"));
+  EXPECT_THAT(names_of(Kind::barrier), testing::ElementsAre("dissemination", "tree"));
 }
 
 TEST(Algorithms, AreFoundByKindAndName) {
@@ -42,7 +53,8 @@ TEST(Algorithms, AreFoundByKindAndName) {
 
 TEST(Select, TakesTheLeastPredictedTime) {
   const LinkModel model;
-  for (const Kind kind : {Kind::all_reduce, Kind::broadcast}) {
+  for (int i = 0; i < kCollectiveCount; ++i) {
+    const auto kind = static_cast<Kind>(i);
     for (Rank ranks = 1; ranks <= 70; ++ranks) {
       const Shape shape{kind, ranks, 0};
       for (std::int64_t bytes = 1; bytes <= std::int64_t{1} << 36; bytes *= 8) {

@@ -5,6 +5,8 @@
 #include <array>
 #include <string>
 
+#include "collectives/algorithms.h"
+
 namespace tutti::collectives {
 namespace {
 
@@ -20,8 +22,7 @@ std::string fault(std::string_view text, std::span<const Name> others = {}) {
 TEST(Forced, IsEmptyWhenNothingIsForced) {
   const Result<Forced> forced = parse_forced("");
   ASSERT_TRUE(forced.ok());
-  EXPECT_EQ(forced->of(Kind::all_reduce), "");
-  EXPECT_EQ(forced->of(Kind::broadcast), "");
+  for (const std::string& name : forced->names) EXPECT_EQ(name, "");
 }
 
 TEST(Forced, NamesAnAlgorithmPerCollective) {
@@ -31,15 +32,27 @@ TEST(Forced, NamesAnAlgorithmPerCollective) {
   EXPECT_EQ(both->of(Kind::broadcast), "chain");
   const Result<Forced> one = parse_forced("broadcast:flat");
   ASSERT_TRUE(one.ok());
-  EXPECT_EQ(one->all_reduce, "");
-  EXPECT_EQ(one->broadcast, "flat");
+  EXPECT_EQ(one->of(Kind::all_reduce), "");
+  EXPECT_EQ(one->of(Kind::broadcast), "flat");
+}
+
+TEST(Forced, TakesEveryRowOfTheTable) {
+  for (const Algorithm& row : algorithms()) {
+    const std::string entry = std::string(name(row.kind)) + ":" + std::string(row.name);
+    const Result<Forced> forced = parse_forced(entry);
+    ASSERT_TRUE(forced.ok()) << forced.status().message();
+    for (int i = 0; i < kCollectiveCount; ++i) {
+      const auto kind = static_cast<Kind>(i);
+      EXPECT_EQ(forced->of(kind), kind == row.kind ? row.name : "") << entry;
+    }
+  }
 }
 
 TEST(Forced, TakesTheCallersNames) {
   constexpr std::array engines = {Name{Kind::all_reduce, "shm"}};
   const Result<Forced> forced = parse_forced("all_reduce:shm", engines);
   ASSERT_TRUE(forced.ok());
-  EXPECT_EQ(forced->all_reduce, "shm");
+  EXPECT_EQ(forced->of(Kind::all_reduce), "shm");
   EXPECT_EQ(fault("broadcast:shm", engines),
             "TUTTI_ALGORITHM=broadcast:shm: no such algorithm; broadcast has binomial, chain, "
             "double_binary_tree, scatter_all_gather, flat. Did you mean chain?");
@@ -55,8 +68,10 @@ TEST(Forced, ListsTheAlgorithms) {
 
 TEST(Forced, ListsTheCollectives) {
   EXPECT_EQ(fault("allreduce:ring"),
-            "TUTTI_ALGORITHM=allreduce:ring: no such collective; there are all_reduce, broadcast. "
-            "Did you mean all_reduce?");
+            "TUTTI_ALGORITHM=allreduce:ring: no such collective; there are all_reduce, broadcast, "
+            "reduce, all_gather, reduce_scatter, all_to_all, gather, scatter, barrier. Did you "
+            "mean all_reduce?");
+  EXPECT_EQ(fault("barier:tree").substr(fault("barier:tree").find("Did")), "Did you mean barrier?");
 }
 
 TEST(Forced, SaysWhatAnEntryLooksLike) {

@@ -73,6 +73,7 @@ TEST(Fold, GivesEveryPositionOneRank) {
     for (Rank rank = 0; rank < n; ++rank) out += fold.sits_out(rank) ? 1 : 0;
     EXPECT_EQ(out, fold.extra);
     EXPECT_EQ(fold.core + fold.extra, n);
+    EXPECT_EQ(fold.ranks_in(0, fold.core), n);
   }
 }
 

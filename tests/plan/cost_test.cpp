@@ -41,13 +41,18 @@ TEST(PredictSeconds, CutsLargerTilesForSmallerMessages) {
   EXPECT_DOUBLE_EQ(predict_seconds(terms, 32, kModel), 1 + 8);
 }
 
+double simulate(const std::vector<Program>& plan, Kind kind = Kind::all_reduce) {
+  const Shape shape{.kind = kind, .ranks = static_cast<Rank>(plan.size())};
+  return simulate_seconds(shape, plan, 8, kModel);
+}
+
 TEST(SimulateSeconds, RunsAPipelineOfRanks) {
   std::vector<Program> plan(3);
   plan[0].send(1, 0);
   plan[1].recv(0, 0).send(2, 0);
   plan[2].recv_reduce(1, 0);
   // Two messages of 8 bytes in a row, and one reduction.
-  EXPECT_DOUBLE_EQ(simulate_seconds(plan, 8, kModel), 3 + 3 + 4);
+  EXPECT_DOUBLE_EQ(simulate(plan), 3 + 3 + 4);
 }
 
 TEST(SimulateSeconds, LetsAPortDoOneMessageAtATime) {
@@ -55,26 +60,42 @@ TEST(SimulateSeconds, LetsAPortDoOneMessageAtATime) {
   plan[0].send(1, 0).send(2, 0);
   plan[1].recv(0, 0);
   plan[2].recv(0, 0);
-  EXPECT_DOUBLE_EQ(simulate_seconds(plan, 8, kModel), 6);
+  EXPECT_DOUBLE_EQ(simulate(plan), 6);
   plan.assign(3, {});
   plan[0].recv(1, 0).recv(2, 0);
   plan[1].send(0, 0);
   plan[2].send(0, 0);
-  EXPECT_DOUBLE_EQ(simulate_seconds(plan, 8, kModel), 6);
+  EXPECT_DOUBLE_EQ(simulate(plan), 6);
 }
 
 TEST(SimulateSeconds, SendsAndReceivesAtOnce) {
   std::vector<Program> plan(2);
   plan[0].send(1, 0).recv(1, 0);
   plan[1].send(0, 0).recv(0, 0);
-  EXPECT_DOUBLE_EQ(simulate_seconds(plan, 8, kModel), 3);
+  EXPECT_DOUBLE_EQ(simulate(plan), 3);
 }
 
 TEST(SimulateSeconds, CountsChunksNotTiles) {
   std::vector<Program> plan(2, Program{.chunks = 4, .largest_message = 3, .steps = {}});
   plan[0].send(1, 1, 3);
   plan[1].recv(0, 1, 3);
-  EXPECT_DOUBLE_EQ(simulate_seconds(plan, 8, kModel), 1 + 6 * 0.25);
+  EXPECT_DOUBLE_EQ(simulate(plan), 1 + 6 * 0.25);
+}
+
+TEST(SimulateSeconds, TakesAShareOfOneRanksBlocks) {
+  // Four blocks, of which a rank has two: 8 bytes.
+  std::vector<Program> plan(2, Program{.chunks = 4, .largest_message = 1, .steps = {}});
+  plan[0].send(1, 1);
+  plan[1].recv(0, 1);
+  EXPECT_DOUBLE_EQ(simulate(plan, Kind::all_to_all), 1 + 4 * 0.25);
+}
+
+TEST(SimulateSeconds, CountsALatencyPerMessageNotPerPart) {
+  std::vector<Program> plan(2, Program{.chunks = 4, .largest_message = 3, .steps = {}});
+  plan[0].send(1, 3).more().send(1, 0, 2);
+  // Cut in another way.
+  plan[1].recv_reduce(0, 3).more().recv_reduce(0, 0).more().recv_reduce(0, 1);
+  EXPECT_DOUBLE_EQ(simulate(plan), 1 + 6 * 0.25 + 6 * 0.5);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "plan/layout.h"
 #include "plan/plans.h"
 
 namespace tutti::plan {
@@ -27,7 +28,7 @@ TEST(Golden, PlansReadAsTheyDid) {
   for (const collectives::Algorithm& algorithm : collectives::algorithms()) {
     for (const Rank ranks : {4, 5}) {
       // A root that is not 0 shows the relabelling.
-      const Rank root = algorithm.kind == Kind::broadcast && ranks == 5 ? 2 : 0;
+      const Rank root = has_root(algorithm.kind) && ranks == 5 ? 2 : 0;
       const Shape shape{.kind = algorithm.kind, .ranks = ranks, .root = root};
       const std::string now = text(algorithm.name, shape, whole_plan(algorithm.build, shape));
       const std::string path = golden_path(algorithm, ranks);

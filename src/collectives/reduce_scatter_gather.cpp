@@ -1,0 +1,31 @@
+// Reduce-scatter and gather (Rabenseifner, "Optimization of collective reduction operations", ICCS
+// 2004). Each rank reduces one of n chunks, as in Bruck's reduce-scatter; then the chunks go up a
+// binomial tree to the root.
+//
+// 2 ceil(log2(n)) rounds and 2 (n - 1)/n S bytes on the longest path, for any n: for long messages
+// that are not long enough to be pipelined.
+#include "collectives/builders.h"
+#include "collectives/rank_math.h"
+
+namespace tutti::collectives {
+
+plan::Program reduce_scatter_gather_reduce(plan::Rank rank, const plan::Shape& shape) {
+  plan::Program p = bruck_reduce_scatter(rank, shape);
+  const plan::Program gather = binomial_gather(rank, shape);
+  p.steps.insert(p.steps.end(), gather.steps.begin(), gather.steps.end());
+  return p;
+}
+
+plan::CostTerms reduce_scatter_gather_reduce_cost(const plan::Shape& shape) {
+  // Both halves have the same rounds, bytes and largest message.
+  const plan::CostTerms half = bruck_reduce_scatter_cost(shape);
+  return {.rounds = 2 * half.rounds,
+          .path_bytes = 2 * half.path_bytes,
+          .path_reduce = half.path_reduce,
+          .port_messages = 2 * half.port_messages,
+          .port_bytes = 2 * half.port_bytes,
+          .port_reduce = half.port_reduce,
+          .message_fraction = half.message_fraction};
+}
+
+}  // namespace tutti::collectives
