@@ -69,12 +69,12 @@ const Algorithm* find(plan::Kind kind, std::string_view name) {
   return nullptr;
 }
 
-const Algorithm& select(const plan::Shape& shape, std::int64_t bytes,
-                        const plan::LinkModel& model) {
+const Algorithm& select(const plan::Shape& shape, std::int64_t bytes, const plan::LinkModel& model,
+                        bool any_blocks) {
   const Algorithm* best = nullptr;
   double best_seconds = 0;
   for (const Algorithm& row : kAlgorithms) {
-    if (row.kind != shape.kind) continue;
+    if (row.kind != shape.kind || (any_blocks && !row.any_blocks)) continue;
     const double seconds = plan::predict_seconds(row.cost(shape), bytes, model);
     if (best == nullptr || seconds < best_seconds) {
       best = &row;

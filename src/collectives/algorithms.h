@@ -32,8 +32,9 @@ std::span<const Algorithm> algorithms();
 const Algorithm* find(plan::Kind kind, std::string_view name);
 
 // The row with the least predicted time. Deterministic: every rank that passes the same arguments
-// gets the same row. `bytes` is the size of the larger
-// buffer of a rank: all blocks together.
-const Algorithm& select(const plan::Shape& shape, std::int64_t bytes, const plan::LinkModel& model);
+// gets the same row. `bytes` is the size of the larger buffer of a rank, all blocks together.
+// `any_blocks`: of the rows that may run with blocks of unknown sizes.
+const Algorithm& select(const plan::Shape& shape, std::int64_t bytes, const plan::LinkModel& model,
+                        bool any_blocks = false);
 
 }  // namespace tutti::collectives

@@ -20,11 +20,11 @@ struct Operation {
   void* recv = nullptr;
   std::int64_t count = 0;  // of one block, or of all of them together where they are uneven
   DataType type = DataType::float32;
-  Reduction reduction;
+  Reduction reduction = {};
   int root = 0;
   bool uneven = false;  // a _v form: of the buffers that have blocks, these say how many elements
-  Blocks send_blocks;
-  Blocks recv_blocks;
+  Blocks send_blocks = {};
+  Blocks recv_blocks = {};
   // This rank's input lies in its output: see in_place_twin() for all_to_all.
   bool in_place = false;
   std::uint64_t sequence = 0;  // 1 for the communicator's first operation

@@ -43,10 +43,10 @@ class Tiling {
 
  private:
   struct Buffer {
-    plan::Held held;
+    plan::Held held = {};
     bool one_block = false;  // the buffer is a single block
-    std::span<const std::int64_t> counts;
-    std::span<const std::int64_t> offsets;
+    std::span<const std::int64_t> counts = {};
+    std::span<const std::int64_t> offsets = {};
   };
 
   // In elements.
