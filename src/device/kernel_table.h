@@ -9,8 +9,17 @@
 
 namespace tutti::device {
 
+// The kernels of one type: row[op]. Null where the type does not support the operator.
+struct TypeKernels {
+  std::array<Kernels, kReduceOpCount> by_op;
+  void (*scale)(void* dst, const void* src, std::size_t count, const Reduction& reduction);
+
+  Kernels& operator[](std::size_t op) { return by_op[op]; }
+  const Kernels& operator[](std::size_t op) const { return by_op[op]; }
+};
+
 // table[type][op]
-using KernelTable = std::array<std::array<Kernels, kReduceOpCount>, kDataTypeCount>;
+using KernelTable = std::array<TypeKernels, kDataTypeCount>;
 
 // The kernels for the best instruction set of those that Highway reports as supported at the time
 // of the call. The library resolves them once; tests call this once per instruction set.

@@ -43,7 +43,7 @@ void reduce_list(void* dst, const void* const* sources, int source_count, std::s
                         store);
 }
 
-// Sum, Product, Minimum and Maximum: nothing depends on the number of ranks.
+// All but the average: nothing depends on the number of ranks.
 template <class Format, class Operator>
 struct SimpleKernels {
   static void reduce(void* dst, const void* a, const void* b, std::size_t count, Store store) {
@@ -89,6 +89,20 @@ struct AverageKernels {
   }
 };
 
+template <class Format>
+void scale(void* dst, const void* src, std::size_t count, const Reduction& reduction) {
+  using Lane = typename Format::Lane;
+  Lane factor{};
+  if constexpr (std::is_floating_point_v<Lane>) {
+    factor = static_cast<Lane>(reduction.floating_factor());
+  } else {
+    factor = static_cast<Lane>(reduction.integer_factor());
+  }
+  const ScaledSource<Format, Product> source{static_cast<const typename Format::Stored*>(src),
+                                             factor};
+  write_results<Format>(dst, source, count, Store::cached);
+}
+
 // SumFormat is Format, or the unsigned format of the same width: integers wrap either way.
 template <class Format, class SumFormat = Format>
 void add_row(KernelTable& table, DataType type) {
@@ -100,6 +114,12 @@ void add_row(KernelTable& table, DataType type) {
   row[static_cast<std::size_t>(ReduceOp::max)] = SimpleKernels<Format, Maximum>::kKernels;
   row[static_cast<std::size_t>(ReduceOp::average)] = {
       sum.reduce, AverageKernels<Format>::reduce_final, AverageKernels<Format>::reduce_many};
+  row.scale = scale<SumFormat>;
+  if constexpr (!std::is_floating_point_v<typename SumFormat::Lane>) {
+    row[static_cast<std::size_t>(ReduceOp::bit_and)] = SimpleKernels<SumFormat, BitAnd>::kKernels;
+    row[static_cast<std::size_t>(ReduceOp::bit_or)] = SimpleKernels<SumFormat, BitOr>::kKernels;
+    row[static_cast<std::size_t>(ReduceOp::bit_xor)] = SimpleKernels<SumFormat, BitXor>::kKernels;
+  }
 }
 
 }  // namespace tutti::device::HWY_NAMESPACE

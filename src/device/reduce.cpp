@@ -17,12 +17,25 @@ KernelTable resolve_kernels() {
   return table;
 }
 
-const Kernels& kernels(DataType type, ReduceOp op) {
+namespace {
+
+const TypeKernels& kernels_of(DataType type) {
   static const KernelTable table = resolve_kernels();
   const auto row = static_cast<std::size_t>(type);
-  const auto column = static_cast<std::size_t>(op);
-  assert(row < table.size() && column < table[row].size());
-  return table[row][column];
+  assert(row < table.size());
+  return table[row];
+}
+
+}  // namespace
+
+const Kernels& kernels(DataType type, ReduceOp op) {
+  assert(supports(type, op));
+  return kernels_of(type)[static_cast<std::size_t>(op)];
+}
+
+void scale(DataType type, void* dst, const void* src, std::size_t count,
+           const Reduction& reduction) {
+  kernels_of(type).scale(dst, src, count, reduction);
 }
 
 void copy(void* dst, const void* src, std::size_t bytes, Store store) {

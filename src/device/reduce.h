@@ -29,8 +29,14 @@ struct Kernels {
                       int ranks, Store store);
 };
 
-// REQUIRES: valid enumerators.
+// REQUIRES: supports(type, op).
 const Kernels& kernels(DataType type, ReduceOp op);
+
+// dst[i] = the reduction's factor times src[i]; dst may be src. float64 multiplies as such; other
+// floats multiply in float32, by the factor rounded to float32, and round the product once.
+// Integers wrap. REQUIRES: the factor is of the type's kind.
+void scale(DataType type, void* dst, const void* src, std::size_t count,
+           const Reduction& reduction);
 
 // memcpy, or the same past the cache.
 void copy(void* dst, const void* src, std::size_t bytes, Store store);

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/deadline.h"
+#include "runtime/call.h"
 #include "transport/card.h"
 #include "transport/switchboard.h"
 #include "tutti/status.h"
@@ -46,6 +47,13 @@ class Control {
   // relaxed stores; read by the control thread when somebody asks who is late.
   void entered(std::uint64_t sequence) noexcept {
     entered_.store(sequence, std::memory_order_relaxed);
+  }
+  void entered(const Call& call) noexcept { entered(call.sequence); }
+  Status mismatched(const Call& mine, int peer, std::uint64_t sequence) {
+    return report(Status::error(Code::mismatch,
+                                "ranks called different operations " + std::to_string(sequence) +
+                                    ": " + describe(mine),
+                                peer));
   }
   void finished(std::uint64_t sequence) noexcept {
     finished_.store(sequence, std::memory_order_relaxed);

@@ -73,7 +73,8 @@ Status Engine::check_tags(Line&& line) {
 Status Engine::check_tag(std::uint64_t tag, int local_rank) {
   if (tag == tag_) [[likely]]
     return {};
-  return control_.mismatched(*call_, node_.ranks()[static_cast<std::size_t>(local_rank)]);
+  return control_.mismatched(*call_, node_.ranks()[static_cast<std::size_t>(local_rank)],
+                             sequence_of_tag(tag, call_->sequence));
 }
 
 template <typename Ready>

@@ -50,7 +50,7 @@ Status Executor::unexpected(const Step& step, std::uint64_t tag, std::size_t byt
   }
   const std::uint64_t theirs = sequence_of_tag(tag, call_->sequence);
   const bool same_call = tag == tag_ || (pairs_differ_ && theirs == call_->sequence);
-  if (!same_call) TUTTI_TRY(control_.mismatched(*call_, step.peer));
+  if (!same_call) TUTTI_TRY(control_.mismatched(*call_, step.peer, theirs));
   if (pairs_differ_) {
     return rank_error(
         Code::mismatch, step.peer,

@@ -30,11 +30,12 @@ class SendPort {
   // no credit. A window of 0 bytes has a non-null data(). Calling again before commit gives the
   // same window.
   virtual std::span<std::byte> reserve(std::size_t bytes) = 0;
-  // Sends the first `bytes` of the reserved window as one message.
-  virtual void commit(std::size_t bytes) = 0;
+  // Sends the first `bytes` of the reserved window as one message. The tag travels with it.
+  virtual void commit(std::size_t bytes, std::uint64_t tag) = 0;
   // Sends `bytes` out of the caller's memory, which lies within `memory` and stays as it is until
   // flush() is true. False while there is no credit. Only where Caps::borrow_bytes is not 0.
-  virtual bool send_from(std::span<const std::byte> /*bytes*/, const Registration& /*memory*/) {
+  virtual bool send_from(std::span<const std::byte> /*bytes*/, const Registration& /*memory*/,
+                         std::uint64_t /*tag*/) {
     return false;
   }
   // True when nothing that was sent still waits in this process or is read from the caller's
@@ -49,6 +50,8 @@ class RecvPort {
   // The next message whole, or data() == nullptr while none is there. Stays valid, and is returned
   // again, until release.
   virtual std::span<const std::byte> peek() = 0;
+  // Its tag. REQUIRES: peek() shows it.
+  virtual std::uint64_t tag() const = 0;
   // Gives the message's slot back to the sender.
   virtual void release() = 0;
   virtual PortState state() const = 0;

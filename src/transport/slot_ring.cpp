@@ -23,12 +23,13 @@ std::span<std::byte> SlotSender::reserve(std::size_t bytes) {
   return {large_ ? reinterpret_cast<std::byte*>(slot + 1) : slot->payload, bytes};
 }
 
-void SlotSender::commit(std::size_t bytes) {
+void SlotSender::commit(std::size_t bytes, std::uint64_t tag) {
   assert(bytes <= (large_ ? ring_.caps.slot_bytes : kInlineBytes));
   assert(sent_ - released_ < static_cast<std::uint64_t>(ring_.caps.slots));
   ++sent_;
   const std::uint64_t stamp =
       sent_ << 32 | (large_ ? 0U : kInlineFlag) | static_cast<std::uint32_t>(bytes);
+  ring_.slot(index_)->tag = tag;
   // Release: whoever sees the stamp sees the payload.
   ring_.slot(index_)->stamp.store(stamp, std::memory_order_release);
   large_ = false;

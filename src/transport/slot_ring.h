@@ -34,7 +34,8 @@ inline constexpr int kSlotLanes = 4;
 // First line of a slot. The stamp is sequence << 32 | inline << 31 | length; sequences start at 1.
 struct alignas(kCacheLine) SlotHeader {
   std::atomic<std::uint64_t> stamp{0};
-  std::byte payload[kCacheLine - sizeof(std::atomic<std::uint64_t>)];
+  std::uint64_t tag = 0;  // written before the stamp
+  std::byte payload[kCacheLine - 2 * sizeof(std::uint64_t)];
 };
 static_assert(sizeof(SlotHeader) == kCacheLine);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
@@ -100,7 +101,7 @@ class SlotSender final : public SendPort {
       : ring_(ring), receiver_(receiver), node_(node), peer_local_(peer_local) {}
 
   std::span<std::byte> reserve(std::size_t bytes) override;
-  void commit(std::size_t bytes) override;
+  void commit(std::size_t bytes, std::uint64_t tag) override;
   // What is committed is in the shared memory already.
   bool flush() override { return true; }
   PortState state() const override;
@@ -122,6 +123,7 @@ class SlotReceiver final : public RecvPort {
       : ring_(ring), sender_(sender), node_(node), peer_local_(peer_local) {}
 
   std::span<const std::byte> peek() override;
+  std::uint64_t tag() const override { return ring_.slot(index_)->tag; }
   void release() override;
   PortState state() const override;
 

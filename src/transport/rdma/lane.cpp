@@ -3,7 +3,9 @@
 #include <endian.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
+#include <cstring>
 
 #include "transport/rdma/region.h"
 
@@ -26,24 +28,28 @@ std::span<std::byte> LaneSender::reserve(std::size_t bytes) {
   assert(bytes <= memory_.caps.slot_bytes);
   if (full()) poller_.poll();
   if (full() || state() != PortState::open) return {};
-  return {memory_.send_slots + slot_of(sent_) * memory_.stride(), bytes};
+  return {slot_at(sent_), bytes};
 }
 
-void LaneSender::commit(std::size_t bytes) {
-  add({.data = memory_.send_slots + slot_of(sent_) * memory_.stride(),
-       .bytes = static_cast<std::uint32_t>(bytes)});
+void LaneSender::commit(std::size_t bytes, std::uint64_t tag) {
+  add({.data = slot_at(sent_), .bytes = static_cast<std::uint32_t>(bytes)}, tag);
 }
 
-bool LaneSender::send_from(std::span<const std::byte> bytes, const Registration& memory) {
+bool LaneSender::send_from(std::span<const std::byte> bytes, const Registration& memory,
+                           std::uint64_t tag) {
   if (full()) poller_.poll();
   if (full() || state() != PortState::open) return false;
   borrowed_ = sent_ + 1;
-  add({.data = bytes.data(), .bytes = static_cast<std::uint32_t>(bytes.size()), .memory = &memory});
+  add({.data = bytes.data(), .bytes = static_cast<std::uint32_t>(bytes.size()), .memory = &memory},
+      tag);
   return true;
 }
 
-void LaneSender::add(const Message& message) {
+void LaneSender::add(const Message& message, std::uint64_t tag) {
   assert(!full() && message.bytes <= memory_.caps.slot_bytes);
+  // Behind the data where that is in the slot; by itself where it is the caller's.
+  std::byte* const slot = slot_at(sent_);
+  std::memcpy(message.memory == nullptr ? slot + message.bytes : slot, &tag, kTagBytes);
   messages_[slot_of(sent_)] = message;
   ++sent_;
   pump();
@@ -80,16 +86,23 @@ bool LaneSender::pump() {
 bool LaneSender::post_message(std::uint64_t number) {
   if (path_ == nullptr || !path_->pair->has_room()) return false;
   Message& message = messages_[slot_of(number)];
-  ibv_sge part{};
-  part.addr = reinterpret_cast<std::uintptr_t>(message.data);
-  part.length = message.bytes;
-  part.lkey = message.memory == nullptr
-                  ? path_->local_key
-                  : static_cast<const Region*>(message.memory)->lkey(path_->rail_index);
+  std::array<ibv_sge, 2> parts{};
+  parts[0].addr = reinterpret_cast<std::uintptr_t>(message.data);
+  parts[0].length = message.bytes;
   ibv_send_wr work{};
-  work.sg_list = &part;
-  work.num_sge = message.bytes > 0 ? 1 : 0;
-  if (message.bytes <= path_->pair->inline_bytes()) work.send_flags = IBV_SEND_INLINE;
+  work.sg_list = parts.data();
+  work.num_sge = 1;
+  if (message.memory == nullptr) {
+    parts[0].length += kTagBytes;
+    parts[0].lkey = path_->local_key;
+  } else {
+    parts[0].lkey = static_cast<const Region*>(message.memory)->lkey(path_->rail_index);
+    parts[1] = {.addr = reinterpret_cast<std::uintptr_t>(slot_at(number)),
+                .length = kTagBytes,
+                .lkey = path_->local_key};
+    work.num_sge = 2;
+  }
+  if (message.bytes + kTagBytes <= path_->pair->inline_bytes()) work.send_flags = IBV_SEND_INLINE;
   work.wr.rdma.remote_addr =
       path_->remote.slots_address + memory_.remote_offset + slot_of(number) * memory_.stride();
   const Immediate immediate{.kind = Immediate::message,
@@ -149,9 +162,15 @@ LaneReceiver::LaneReceiver(LaneOwner& owner, Poller& poller, const LaneMemory& m
 std::span<const std::byte> LaneReceiver::peek() {
   if (received_ == released_) poller_.poll();
   if (received_ == released_) return {};
-  const auto slot =
-      static_cast<std::size_t>(released_ % static_cast<std::uint64_t>(memory_.caps.slots));
+  const std::size_t slot = slot_of(released_);
   return {memory_.recv_slots + slot * memory_.stride(), bytes_[slot]};
+}
+
+std::uint64_t LaneReceiver::tag() const {
+  const std::size_t slot = slot_of(released_);
+  std::uint64_t tag = 0;
+  std::memcpy(&tag, memory_.recv_slots + slot * memory_.stride() + bytes_[slot], kTagBytes);
+  return tag;
 }
 
 void LaneReceiver::release() {
@@ -170,11 +189,11 @@ PortState LaneReceiver::state() const {
 
 bool LaneReceiver::arrived(std::uint16_t number, std::uint32_t bytes) {
   const auto slots = static_cast<std::uint64_t>(memory_.caps.slots);
-  if (number != static_cast<std::uint16_t>(received_) || bytes > memory_.caps.slot_bytes ||
-      received_ - released_ == slots) {
+  if (number != static_cast<std::uint16_t>(received_) || bytes < kTagBytes ||
+      bytes > memory_.caps.slot_bytes + kTagBytes || received_ - released_ == slots) {
     return false;
   }
-  bytes_[static_cast<std::size_t>(received_ % slots)] = bytes;
+  bytes_[slot_of(received_)] = bytes - static_cast<std::uint32_t>(kTagBytes);
   ++received_;
   return true;
 }

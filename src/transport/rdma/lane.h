@@ -2,6 +2,7 @@
 //
 // Sending: a window is a slot of registered memory; commit() posts one RDMA write of it, or of the
 // caller's own registered memory, into the same slot at the peer, with an immediate that says so.
+// The message's tag lies behind it in the slot.
 // Up to the queue pair's inline size the device gets the bytes with the work request. A slot is
 // free again when the peer has released its own, which the immediates of the other direction tell;
 // so what was committed can be written again, over another queue pair, until the peer has taken it.
@@ -41,6 +42,8 @@ class LaneOwner {
   virtual void post_failed(const Path& path, int number) = 0;
 };
 
+inline constexpr std::size_t kTagBytes = sizeof(std::uint64_t);
+
 // One lane's slots and where the peer's lie.
 struct LaneMemory {
   Caps caps;
@@ -48,7 +51,8 @@ struct LaneMemory {
   const std::byte* recv_slots = nullptr;
   std::uint64_t remote_offset = 0;  // of the lane's slots in what the peer lets us write
 
-  std::size_t stride() const { return (caps.slot_bytes + 63) / 64 * 64; }
+  // A slot holds a message and, behind it, the message's tag.
+  std::size_t stride() const { return (caps.slot_bytes + kTagBytes + 63) / 64 * 64; }
 };
 
 class LaneReceiver;
@@ -59,8 +63,9 @@ class LaneSender final : public SendPort {
              LaneReceiver& receiver);
 
   std::span<std::byte> reserve(std::size_t bytes) override;
-  void commit(std::size_t bytes) override;
-  bool send_from(std::span<const std::byte> bytes, const Registration& memory) override;
+  void commit(std::size_t bytes, std::uint64_t tag) override;
+  bool send_from(std::span<const std::byte> bytes, const Registration& memory,
+                 std::uint64_t tag) override;
   bool flush() override;
   PortState state() const override { return owner_.state(); }
 
@@ -86,7 +91,7 @@ class LaneSender final : public SendPort {
   // Where a message lies until the peer has taken it.
   struct Message {
     const std::byte* data = nullptr;
-    std::uint32_t bytes = 0;
+    std::uint32_t bytes = 0;  // without the tag
     const Registration* memory = nullptr;  // null: the lane's own slot
     std::uint64_t posted_as = 0;           // QueuePair::posted() after it was posted
   };
@@ -95,7 +100,10 @@ class LaneSender final : public SendPort {
   std::size_t slot_of(std::uint64_t number) const {
     return static_cast<std::size_t>(number % static_cast<std::uint64_t>(memory_.caps.slots));
   }
-  void add(const Message& message);
+  std::byte* slot_at(std::uint64_t number) const {
+    return memory_.send_slots + slot_of(number) * memory_.stride();
+  }
+  void add(const Message& message, std::uint64_t tag);
   bool post_message(std::uint64_t number);
   bool post_credit();
   bool post(ibv_send_wr& work, Immediate immediate, bool signal);
@@ -122,13 +130,15 @@ class LaneReceiver final : public RecvPort {
   LaneReceiver(LaneOwner& owner, Poller& poller, const LaneMemory& memory);
 
   std::span<const std::byte> peek() override;
+  std::uint64_t tag() const override;
   void release() override;
   PortState state() const override;
 
   // ---- For the link
 
   void set_sender(LaneSender& sender) { sender_ = &sender; }
-  // False for a message that cannot be: out of turn, too long, without a credit.
+  // With `bytes` written, tag included. False for a message that cannot be: out of turn, too short
+  // or too long, without a credit.
   bool arrived(std::uint16_t number, std::uint32_t bytes);
   // The peer closed after this many messages.
   void close_after(std::uint64_t sent) { closes_after_ = sent; }
@@ -152,7 +162,11 @@ class LaneReceiver final : public RecvPort {
   const LaneMemory memory_;
   LaneSender* sender_ = nullptr;
   const std::uint64_t announce_every_;
-  std::vector<std::uint32_t> bytes_;  // of the messages, by slot
+  std::size_t slot_of(std::uint64_t number) const {
+    return static_cast<std::size_t>(number % static_cast<std::uint64_t>(memory_.caps.slots));
+  }
+
+  std::vector<std::uint32_t> bytes_;  // of the messages without their tags, by slot
   std::uint64_t received_ = 0;
   std::uint64_t released_ = 0;
   std::uint64_t announced_ = 0;

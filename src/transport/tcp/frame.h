@@ -1,4 +1,4 @@
-// How messages lie in the byte stream of one lane: a header of 16 bytes, the payload, and padding
+// How messages lie in the byte stream of one lane: a header of 32 bytes, the payload, and padding
 // to 16 bytes, so that every payload is read at an address that fits any element type.
 #pragma once
 
@@ -16,8 +16,10 @@ struct FrameHeader {
   FrameKind kind;
   std::uint32_t payload_bytes;
   std::uint64_t sequence;  // 0, 1, ... : a lost or repeated frame is a bug that must not go unseen
+  std::uint64_t tag;       // of the message
+  std::uint64_t reserved;  // zero; keeps payloads aligned
 };
-static_assert(sizeof(FrameHeader) == 16);
+static_assert(sizeof(FrameHeader) == 32);
 
 inline constexpr std::size_t kFrameAlignment = 16;
 

@@ -71,6 +71,7 @@ bool TcpRecvPort::have_message() {
     return false;
   }
   payload_bytes_ = header.payload_bytes;
+  tag_ = header.tag;
   expected_bytes_ = frame_bytes(payload_bytes_);
   if (have < expected_bytes_) return false;
   ++sequence_;
@@ -142,11 +143,12 @@ std::span<std::byte> TcpSendPort::reserve(std::size_t bytes) {
   return {payload((first_ + queued) % slots_), bytes};
 }
 
-void TcpSendPort::commit(std::size_t bytes) {
+void TcpSendPort::commit(std::size_t bytes, std::uint64_t tag) {
   const std::size_t queued = queued_.load(std::memory_order_relaxed);
   assert(bytes <= slot_bytes_ && queued < slots_);
   const std::size_t slot = (first_ + queued) % slots_;
-  const FrameHeader header{FrameKind::message, static_cast<std::uint32_t>(bytes), sequence_++};
+  const FrameHeader header{FrameKind::message, static_cast<std::uint32_t>(bytes), sequence_++, tag,
+                           0};
   std::memcpy(frame(slot), &header, sizeof header);
   // No bytes of earlier messages, or of the heap, leave the process as padding.
   std::memset(payload(slot) + bytes, 0, frame_bytes(bytes) - sizeof header - bytes);

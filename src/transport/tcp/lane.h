@@ -43,6 +43,7 @@ class TcpRecvPort final : public RecvPort {
  public:
   TcpRecvPort(int fd, const Caps& caps);
   std::span<const std::byte> peek() override;
+  std::uint64_t tag() const override { return tag_; }
   void release() override;
   PortState state() const override;
 
@@ -67,6 +68,7 @@ class TcpRecvPort final : public RecvPort {
   std::size_t expected_bytes_ =
       0;  // of the next frame: as the one before, until its header is there
   std::uint64_t sequence_ = 0;
+  std::uint64_t tag_ = 0;
   bool ready_ = false;
   std::atomic<bool> waiting_{false};
   std::atomic<bool> closed_{false};
@@ -79,7 +81,7 @@ class TcpSendPort final : public SendPort {
   // `receiver` is the other direction of the same connection, which sees how it ended.
   TcpSendPort(int fd, const Caps& caps, const TcpRecvPort& receiver);
   std::span<std::byte> reserve(std::size_t bytes) override;
-  void commit(std::size_t bytes) override;
+  void commit(std::size_t bytes, std::uint64_t tag) override;
   bool flush() override;
   PortState state() const override;
 

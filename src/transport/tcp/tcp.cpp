@@ -68,7 +68,7 @@ std::string Lane::fault_text() const {
 void Lane::close(Deadline deadline) {
   // What was committed but not flushed is given up: without the close frame the peer sees that.
   if (!healthy() || !sender.flush()) return;
-  const FrameHeader header{FrameKind::close, 0, sender.sequence()};
+  const FrameHeader header{FrameKind::close, 0, sender.sequence(), 0, 0};
   if (!send_all(fd, std::as_bytes(std::span(&header, 1)), deadline).ok()) return;
   (void)::shutdown(fd.get(), SHUT_WR);
   // Closing a socket with unread bytes resets the connection, and the peer could lose what is still
