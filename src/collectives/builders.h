@@ -38,6 +38,9 @@ plan::CostTerms double_binary_tree_broadcast_cost(const plan::Shape& shape);
 plan::Program scatter_all_gather_broadcast(plan::Rank rank, const plan::Shape& shape);
 plan::CostTerms scatter_all_gather_broadcast_cost(const plan::Shape& shape);
 
+plan::Program circulant_broadcast(plan::Rank rank, const plan::Shape& shape);
+plan::CostTerms circulant_broadcast_cost(const plan::Shape& shape);
+
 plan::Program flat_broadcast(plan::Rank rank, const plan::Shape& shape);
 plan::CostTerms flat_broadcast_cost(const plan::Shape& shape);
 

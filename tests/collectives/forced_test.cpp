@@ -55,7 +55,7 @@ TEST(Forced, TakesTheCallersNames) {
   EXPECT_EQ(forced->of(Kind::all_reduce), "shm");
   EXPECT_EQ(fault("broadcast:shm", engines),
             "TUTTI_ALGORITHM=broadcast:shm: no such algorithm; broadcast has binomial, chain, "
-            "double_binary_tree, scatter_all_gather, flat. Did you mean chain?");
+            "double_binary_tree, scatter_all_gather, circulant, flat. Did you mean chain?");
 }
 
 TEST(Forced, ListsTheAlgorithms) {
