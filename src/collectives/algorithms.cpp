@@ -17,6 +17,8 @@ constexpr std::array kAlgorithms = {
               recursive_doubling_all_reduce_cost},
     Algorithm{Kind::all_reduce, "halving_doubling", halving_doubling_all_reduce,
               halving_doubling_all_reduce_cost},
+    Algorithm{Kind::all_reduce, "reduce_scatter_all_gather", reduce_scatter_all_gather_all_reduce,
+              reduce_scatter_all_gather_all_reduce_cost},
     Algorithm{Kind::all_reduce, "direct", direct_all_reduce, direct_all_reduce_cost},
     Algorithm{Kind::broadcast, "binomial", binomial_broadcast, binomial_broadcast_cost},
     Algorithm{Kind::broadcast, "chain", chain_broadcast, chain_broadcast_cost},

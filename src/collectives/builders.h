@@ -23,6 +23,9 @@ plan::CostTerms recursive_doubling_all_reduce_cost(const plan::Shape& shape);
 plan::Program halving_doubling_all_reduce(plan::Rank rank, const plan::Shape& shape);
 plan::CostTerms halving_doubling_all_reduce_cost(const plan::Shape& shape);
 
+plan::Program reduce_scatter_all_gather_all_reduce(plan::Rank rank, const plan::Shape& shape);
+plan::CostTerms reduce_scatter_all_gather_all_reduce_cost(const plan::Shape& shape);
+
 plan::Program direct_all_reduce(plan::Rank rank, const plan::Shape& shape);
 plan::CostTerms direct_all_reduce_cost(const plan::Shape& shape);
 

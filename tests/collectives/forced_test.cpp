@@ -62,8 +62,8 @@ TEST(Forced, ListsTheAlgorithms) {
   constexpr std::array engines = {Name{Kind::all_reduce, "shm"}};
   EXPECT_EQ(fault("broadcast:chain,all_reduce:rng", engines),
             "TUTTI_ALGORITHM=all_reduce:rng: no such algorithm; all_reduce has ring, "
-            "double_binary_tree, recursive_doubling, halving_doubling, direct, shm. Did you mean "
-            "ring?");
+            "double_binary_tree, recursive_doubling, halving_doubling, reduce_scatter_all_gather, "
+            "direct, shm. Did you mean ring?");
 }
 
 TEST(Forced, ListsTheCollectives) {
