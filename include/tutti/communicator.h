@@ -118,8 +118,8 @@ class TUTTI_API Communicator {
   Work all_to_all_v_async(const void* send, const Blocks& send_blocks, void* recv,
                           const Blocks& recv_blocks, DataType type);
 
-  // On `root`: recv[r * count + i] = send[i] of rank r. `recv` is ignored elsewhere and may be null.
-  // In place, on the root: send == recv + root * count.
+  // On `root`: recv[r * count + i] = send[i] of rank r. `recv` is ignored elsewhere and may be
+  // null. In place, on the root: send == recv + root * count.
   Status gather(const void* send, void* recv, std::int64_t count, DataType type, int root);
   Work gather_async(const void* send, void* recv, std::int64_t count, DataType type, int root);
   // The counts are the same on every rank.

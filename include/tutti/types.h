@@ -1,4 +1,5 @@
-// Element types, reduction operators and collectives, their names and sizes. Plain values; thread-safe.
+// Element types, reduction operators and collectives, their names and sizes. Plain values;
+// thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -45,7 +46,8 @@ inline constexpr int kReduceOpCount = 8;
 // contribution ("pre-multiplied sum"). An operator converts to a Reduction by itself.
 class Reduction {
  public:
-  Reduction(ReduceOp op = ReduceOp::sum) noexcept : op_(op) {}  // NOLINT(google-explicit-constructor)
+  Reduction(ReduceOp op = ReduceOp::sum) noexcept
+      : op_(op) {}  // NOLINT(google-explicit-constructor)
 
   // The sum over the ranks of factor * contribution; each rank may pass its own factor. Each
   // product rounds once to the element type (float types) or wraps (integers); the sum is then that

@@ -1,7 +1,7 @@
 // A dense numbering of the chunks that one program touches. A value; cold.
 //
-// An all-to-all has n * n chunks, of which one rank sees few: per-chunk state is kept by index. Where
-// there are not many chunks in all, the index is the chunk itself.
+// An all-to-all has n * n chunks, of which one rank sees few: per-chunk state is kept by index.
+// Where there are not many chunks in all, the index is the chunk itself.
 #pragma once
 
 #include <cstdint>

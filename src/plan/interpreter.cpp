@@ -256,9 +256,8 @@ Status Interpreter::take(Rank rank, const Step& step, std::uint32_t chunk, const
   }
   const bool incoming_first = (step.flags & kIncomingFirst) != 0;
   const bool final = (step.flags & kFinal) != 0;
-  target(rank, step, chunk) = incoming_first
-                                  ? Value::combine(shape_.kind, incoming, local, final)
-                                  : Value::combine(shape_.kind, local, incoming, final);
+  target(rank, step, chunk) = incoming_first ? Value::combine(shape_.kind, incoming, local, final)
+                                             : Value::combine(shape_.kind, local, incoming, final);
   return {};
 }
 

@@ -4,7 +4,8 @@
 //   barrier                         one chunk, a token
 //   all_gather, reduce_scatter,     n chunks: chunk r is the block of rank r, what it contributes
 //   gather, scatter                 or what it receives
-//   all_to_all                      n * n chunks: chunk i * n + j is the block from rank i to rank j
+//   all_to_all                      n * n chunks: chunk i * n + j is the block from rank i to rank
+//   j
 //
 // A chunk that a rank has in neither buffer when it is received, or that is the partial sum of
 // another rank's result, lies in scratch memory meanwhile; the pass resolve_buffers sees to that.

@@ -77,7 +77,8 @@ std::vector<bool> stable_sends(const Program& program, const Shape& shape) {
   Marks written(index, false);  // by the steps behind the current one
   for (std::size_t i = program.steps.size(); i-- > 0;) {
     const Step& step = program.steps[i];
-    // In place, the blocks of an all-to-all are overwritten under other names. Scratch is used again.
+    // In place, the blocks of an all-to-all are overwritten under other names. Scratch is used
+    // again.
     stable[i] = step.op == Op::send && shape.kind != Kind::all_to_all &&
                 (step.flags & kInScratch) == 0 && written.none(step);
     if (step.op != Op::send) written.set(step, true);

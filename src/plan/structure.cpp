@@ -72,7 +72,8 @@ std::string_view fault(std::size_t i, Rank rank, const Shape& shape, const Progr
     if (step.peer < 0 || step.peer >= shape.ranks) return "names a peer out of range";
     if (step.peer == rank) return "names its own rank as peer";
   }
-  if (step.op == Op::recv_reduce && !reduces(shape.kind)) return "reduces in a collective that moves";
+  if (step.op == Op::recv_reduce && !reduces(shape.kind))
+    return "reduces in a collective that moves";
   if (const auto why = fault_of_chunks(step, rank, shape, program); !why.empty()) return why;
   if ((step.flags & kTransient) != 0 && (step.flags & kFuseNext) == 0) {
     return "is transient, but not fused with a send";
@@ -99,8 +100,8 @@ Status check_program(const Shape& shape, Rank rank, const Program& program, cons
   for (std::size_t i = 0; i < program.steps.size(); ++i) {
     const std::string_view why = fault(i, rank, shape, program);
     if (!why.empty()) {
-      return error(Code::internal, "plan: rank {} step {} ({}) {}", rank, i,
-                   text(program.steps[i]), why);
+      return error(Code::internal, "plan: rank {} step {} ({}) {}", rank, i, text(program.steps[i]),
+                   why);
     }
   }
   return {};

@@ -59,8 +59,8 @@ void bind_lane(Binding& binding, int lane) {
   }
 }
 
-void bind_borrows(Binding& binding) {
-  const std::vector<bool> stable = plan::stable_sends(binding.program);
+void bind_borrows(Binding& binding, const plan::Shape& shape) {
+  const std::vector<bool> stable = plan::stable_sends(binding.program, shape);
   for (std::size_t i = 0; i < binding.program.steps.size(); ++i) {
     const plan::Step& step = binding.program.steps[i];
     Borrow& borrow = binding.borrows.emplace_back();
@@ -95,7 +95,7 @@ Result<std::unique_ptr<Binding>> bind(const collectives::Algorithm& algorithm, i
         binding->slot_bytes == 0 ? slot_bytes : std::min(binding->slot_bytes, slot_bytes);
   }
   for (int lane = 0; lane < links.lanes(); ++lane) bind_lane(*binding, lane);
-  bind_borrows(*binding);
+  bind_borrows(*binding, shape);
   return binding;
 }
 

@@ -39,13 +39,11 @@ std::string describe(const Call& call) {
 }
 
 std::uint32_t fingerprint(const Call& call) {
-  const std::uint64_t small = static_cast<std::uint64_t>(call.collective) |
-                              static_cast<std::uint64_t>(call.type) << 8 |
-                              static_cast<std::uint64_t>(call.op) << 16 |
-                              (call.premultiplied ? 1ULL << 24 : 0) |
-                              (call.uneven ? 1ULL << 25 : 0) |
-                              static_cast<std::uint64_t>(static_cast<std::uint32_t>(call.root))
-                                  << 32;
+  const std::uint64_t small =
+      static_cast<std::uint64_t>(call.collective) | static_cast<std::uint64_t>(call.type) << 8 |
+      static_cast<std::uint64_t>(call.op) << 16 | (call.premultiplied ? 1ULL << 24 : 0) |
+      (call.uneven ? 1ULL << 25 : 0) |
+      static_cast<std::uint64_t>(static_cast<std::uint32_t>(call.root)) << 32;
   std::uint64_t hash = mix(small ^ mix(static_cast<std::uint64_t>(call.count)));
   if (call.counts_hash != 0) hash = mix(hash ^ call.counts_hash);
   const auto folded = static_cast<std::uint32_t>(hash ^ call.sequence);

@@ -44,6 +44,7 @@ Result<std::unique_ptr<Communicator::Impl>> Communicator::Impl::create(Bootstrap
   impl->config = config;
   impl->rank = bootstrap.rank();
   impl->size = bootstrap.size();
+  impl->hub = bootstrap.local_hub();
   if (impl->size < 1 || impl->rank < 0 || impl->rank >= impl->size) {
     return error(Code::invalid_argument,
                  "the bootstrap says rank {} of {}; ranks are 0 to size - 1", impl->rank,
@@ -61,8 +62,7 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
   using runtime::Selector;
   const Deadline deadline = Deadline::after_ms(config.connect_timeout_ms);
   TUTTI_TRY(gather_cards(bootstrap));
-  queue = std::make_unique<runtime::WorkQueue>(
-      [this](const runtime::Operation& operation) { return execute(operation); });
+  queue = std::make_unique<runtime::WorkQueue>();
   if (size == 1) {
     TUTTI_TRY_ASSIGN(selector, Selector::create(config.algorithm, size, false, kSharedMemory));
     return {};
@@ -84,13 +84,14 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
   waiter = std::make_unique<runtime::Waiter>(*node, *control, config.timeout_ms,
                                              runtime::Patience::of(local_size, cpus));
   if (one_node) {
-    TUTTI_TRY_ASSIGN(engine, runtime::Engine::create(*node, *waiter));
+    TUTTI_TRY_ASSIGN(engine, runtime::Engine::create(*node, *waiter, *control));
   }
   std::vector<transport::Transport*> borrowed;
   for (const auto& transport : transports) borrowed.push_back(transport.get());
   links = std::make_unique<runtime::Links>(std::move(borrowed), config.lanes,
                                            config.connect_timeout_ms);
-  executor = std::make_unique<runtime::Executor>(*waiter, rank, size);
+  executor = std::make_unique<runtime::Executor>(*waiter, *control, rank, size);
+  point_to_point = std::make_unique<runtime::PointToPoint>(*waiter, *links, rank);
   return {};
 }
 

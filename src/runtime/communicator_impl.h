@@ -1,17 +1,22 @@
 // What a Communicator owns, in the order of its construction.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <tuple>
 #include <vector>
 
+#include "base/local_hub.h"
+#include "runtime/batch.h"
 #include "runtime/binding.h"
 #include "runtime/control.h"
 #include "runtime/engine.h"
 #include "runtime/executor.h"
 #include "runtime/operation.h"
+#include "runtime/point_to_point.h"
 #include "runtime/selector.h"
 #include "runtime/waiter.h"
 #include "runtime/work.h"
@@ -27,19 +32,49 @@ struct Communicator::Impl {
   static Result<std::unique_ptr<Impl>> create(Bootstrap& bootstrap, const Config& config);
   ~Impl();
 
-  // Checks, numbers and runs a call on this thread, after all asynchronous ones.
+  // ---- Calls (communicator_run.cpp)
+
+  // Checks, numbers and runs a call on this thread, after all asynchronous ones; in a group, keeps
+  // it for later.
   Status run(runtime::Operation operation);
-  // Checks a call and queues it.
+  Status run(std::span<const runtime::Transfer> transfers);
+  // Checks a call and queues it; in a group, keeps it for later.
   Work start(runtime::Operation operation);
+  Work start(std::span<const runtime::Transfer> transfers);
+
+  // The error that ended the communicator, or success.
+  Status failure() const;
+
+  // ---- Groups (communicator_group.cpp)
+
+  // The calls that are being recorded.
+  struct Group {
+    runtime::Batch batch;
+    Status failure;  // of the first invalid call
+    std::shared_ptr<Work::State> done = std::make_shared<Work::State>();
+  };
+  // Runs `calls` and returns what they recorded; null when they were part of an outer group.
+  std::shared_ptr<Group> record(const std::function<void()>& calls);
+  Status finish(const std::shared_ptr<Group>& group);
+  Work finish_async(const std::shared_ptr<Group>& group);
+  // Checks a recorded group and numbers its calls.
+  Status close(Group& group);
+  Status record_call(const runtime::Operation& operation, Status checked);
+  Status record_calls(std::span<const runtime::Transfer> transfers);
+
+  // ---- Other communicators (communicator_split.cpp)
+
+  Result<std::optional<Communicator>> split(int color, int key);
 
   Config config;
   int rank = 0;
   int size = 1;
   int local_rank = 0;
   int local_size = 1;
+  std::shared_ptr<LocalHub> hub;  // non-null when all ranks are of this process
   std::vector<transport::Card> cards;
   std::unique_ptr<transport::Switchboard> switchboard;
-  std::unique_ptr<transport::Node> node;
+  std::shared_ptr<transport::Node> node;
   std::unique_ptr<runtime::Control> control;
   std::vector<std::unique_ptr<transport::Transport>> transports;
   std::string rdma_reason;  // what of RDMA cannot be used here, or empty
@@ -49,8 +84,13 @@ struct Communicator::Impl {
   std::unique_ptr<runtime::Engine> engine;  // null unless all ranks share a node
   std::unique_ptr<runtime::Links> links;
   std::unique_ptr<runtime::Executor> executor;
+  std::unique_ptr<runtime::PointToPoint> point_to_point;
   std::map<std::tuple<const void*, int>, std::unique_ptr<runtime::Binding>> bindings;
-  std::uint64_t sequence = 0;
+  std::uint64_t sequence = 0;     // of the last collective that was numbered
+  std::shared_ptr<Group> group;   // non-null while calls are recorded
+  std::vector<std::byte> packed;  // of coalesced and copied inputs; grows to the largest once
+  std::uint8_t token = 0;         // of barriers
+  std::atomic<bool> aborted_alone{false};  // a communicator of one rank has no control path
   // Last: its thread uses everything above.
   std::unique_ptr<runtime::WorkQueue> queue;
 
@@ -63,8 +103,16 @@ struct Communicator::Impl {
   Status check_reachable() const;
   std::string why_not(const transport::Card& peer) const;
 
+  Status check(std::span<const runtime::Transfer> transfers) const;
   Status execute(const runtime::Operation& operation);
-  Status dispatch(const runtime::Operation& operation);
+  Status execute(std::span<const runtime::Transfer> transfers, std::uint64_t last_collective);
+  Status execute(runtime::Batch& batch, std::uint64_t last_collective);
+  Status execute_coalesced(std::span<const runtime::Operation> operations);
+  Status execute_alone(const runtime::Operation& operation);
+  Status dispatch(const runtime::Operation& operation, const runtime::Call& call);
+  Status run_engine(const runtime::Operation& operation, const runtime::Call& call);
+  Status run_planned(const runtime::Operation& operation, const runtime::Call& call,
+                     const collectives::Algorithm& algorithm);
   Result<const runtime::Binding*> binding(const collectives::Algorithm& algorithm,
                                           const runtime::Operation& operation);
 };

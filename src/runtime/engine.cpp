@@ -6,6 +6,7 @@
 
 #include "base/try.h"
 #include "plan/partition.h"
+#include "runtime/tag.h"
 
 namespace tutti::runtime {
 
@@ -33,8 +34,9 @@ void copy(void* dst, const void* src, std::int64_t bytes, Store store = Store::c
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Waiter& waiter) {
-  std::unique_ptr<Engine> engine(new Engine(node, waiter));
+Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Waiter& waiter,
+                                               Control& control) {
+  std::unique_ptr<Engine> engine(new Engine(node, waiter, control));
   engine->me_ = node.local_rank();
   engine->ranks_ = static_cast<int>(node.ranks().size());
   for (int local = 0; local < engine->ranks_; ++local) {
@@ -47,8 +49,35 @@ Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Waiter& wa
   return engine;
 }
 
+Status Engine::run(const Operation& operation, const Call& call) {
+  call_ = &call;
+  tag_ = tag_of(call);
+  switch (operation.collective) {
+    case Collective::broadcast:
+      return broadcast(operation);
+    case Collective::barrier:
+      return exchange_inline(operation);
+    default:
+      return all_reduce(operation);
+  }
+}
+
+template <typename Line>
+Status Engine::check_tags(Line&& line) {
+  for (int local = 0; local < ranks_; ++local) {
+    TUTTI_TRY(check_tag(line(*areas_[static_cast<std::size_t>(local)]).tag, local));
+  }
+  return {};
+}
+
+Status Engine::check_tag(std::uint64_t tag, int local_rank) {
+  if (tag == tag_) [[likely]]
+    return {};
+  return control_.mismatched(*call_, node_.ranks()[static_cast<std::size_t>(local_rank)]);
+}
+
 template <typename Ready>
-Status Engine::wait_all(const Operation& operation, Ready&& ready) {
+Status Engine::wait_all(Ready&& ready) {
   int next = me_ == 0 ? 1 : 0;  // readiness is final, so nobody is asked again
   const auto pass = [&] {
     while (next < ranks_ && ready(*areas_[static_cast<std::size_t>(next)])) {
@@ -60,7 +89,7 @@ Status Engine::wait_all(const Operation& operation, Ready&& ready) {
     return node_.ranks()[static_cast<std::size_t>(next)];
   };
   return waiter_.run(
-      operation, [] { return std::span<pollfd>(); }, pass, blocked_on);
+      CollectiveActivity(*call_), [] { return std::span<pollfd>(); }, pass, blocked_on);
 }
 
 Status Engine::all_reduce(const Operation& operation) {
@@ -78,15 +107,19 @@ Status Engine::exchange_inline(const Operation& operation) {
   InlineLine& line = mine().exchange_line[sequence % 2];
   const auto bytes = static_cast<std::size_t>(operation.bytes());
   std::memcpy(line.data, operation.send, bytes);
+  line.tag = tag_;
   line.sequence.store(sequence, std::memory_order_release);
   node_.ring_others();
-  TUTTI_TRY(wait_all(operation, [sequence](const EngineArea& area) {
+  TUTTI_TRY(wait_all([sequence](const EngineArea& area) {
     return area.exchange_line[sequence % 2].sequence.load(std::memory_order_acquire) >= sequence;
+  }));
+  TUTTI_TRY(check_tags([sequence](const EngineArea& area) -> const InlineLine& {
+    return area.exchange_line[sequence % 2];
   }));
   for (std::size_t local = 0; local < areas_.size(); ++local) {
     sources_[local] = areas_[local]->exchange_line[sequence % 2].data;
   }
-  device::kernels(operation.type, operation.op)
+  device::kernels(operation.type, operation.reduction.op())
       .reduce_many(operation.recv, sources_.data(), ranks_,
                    static_cast<std::size_t>(operation.count), ranks_, Store::cached);
   return {};
@@ -96,16 +129,20 @@ Status Engine::exchange(const Operation& operation) {
   const std::uint64_t sequence = ++exchanges_;
   EngineArea& own = mine();
   copy(own.exchange[sequence % 2], operation.send, operation.bytes());
+  own.exchange_line[sequence % 2].tag = tag_;
   own.exchange_line[sequence % 2].sequence.store(sequence, std::memory_order_release);
   node_.ring_others();
-  TUTTI_TRY(wait_all(operation, [sequence](const EngineArea& area) {
+  TUTTI_TRY(wait_all([sequence](const EngineArea& area) {
     return area.exchange_line[sequence % 2].sequence.load(std::memory_order_acquire) >= sequence;
+  }));
+  TUTTI_TRY(check_tags([sequence](const EngineArea& area) -> const InlineLine& {
+    return area.exchange_line[sequence % 2];
   }));
   for (std::size_t local = 0; local < areas_.size(); ++local) {
     sources_[local] = areas_[local]->exchange[sequence % 2];
   }
   sources_[static_cast<std::size_t>(me_)] = operation.send;
-  device::kernels(operation.type, operation.op)
+  device::kernels(operation.type, operation.reduction.op())
       .reduce_many(operation.recv, sources_.data(), ranks_,
                    static_cast<std::size_t>(operation.count), ranks_, Store::cached);
   return {};
@@ -119,7 +156,7 @@ Status Engine::all_reduce_tiled(const Operation& operation) {
   constexpr auto tile_bytes = static_cast<std::int64_t>(kTileBytes);
   alignment_ = kAlignmentBytes / element_bytes;
   tiles_ = (bytes + tile_bytes - 1) / tile_bytes;
-  store_ = bytes >= kStreamingBytes && !operation.in_place() ? Store::streaming : Store::cached;
+  store_ = bytes >= kStreamingBytes && !operation.in_place ? Store::streaming : Store::cached;
 
   const auto reached = [this](std::int64_t tile) {
     return tiles_before_ + static_cast<std::uint64_t>(tile) + 1;
@@ -127,11 +164,14 @@ Status Engine::all_reduce_tiled(const Operation& operation) {
   stage(operation, 0);
   for (std::int64_t tile = 0; tile < tiles_; ++tile) {
     if (tile + 1 < tiles_) stage(operation, tile + 1);
-    TUTTI_TRY(wait_all(operation, [count = reached(tile)](const EngineArea& area) {
+    TUTTI_TRY(wait_all([count = reached(tile)](const EngineArea& area) {
       return area.staged.value.load(std::memory_order_acquire) >= count;
     }));
+    if (tile == 0) {
+      TUTTI_TRY(check_tags([](const EngineArea& area) -> const Counter& { return area.staged; }));
+    }
     reduce_chunk(operation, tile);
-    TUTTI_TRY(wait_all(operation, [count = reached(tile)](const EngineArea& area) {
+    TUTTI_TRY(wait_all([count = reached(tile)](const EngineArea& area) {
       return area.reduced.value.load(std::memory_order_acquire) >= count;
     }));
     collect(operation, tile);
@@ -151,6 +191,7 @@ void Engine::stage(const Operation& operation, std::int64_t tile) {
   copy(buffer, send, own.begin * element_bytes);
   copy(at(buffer, own.end() * element_bytes), at(send, own.end() * element_bytes),
        (range.count - own.end()) * element_bytes);
+  if (tile == 0) mine().staged.tag = tag_;
   mine().staged.value.store(number + 1, std::memory_order_release);
   node_.ring_others();
 }
@@ -160,7 +201,7 @@ void Engine::reduce_chunk(const Operation& operation, std::int64_t tile) {
   const auto element_bytes = static_cast<std::int64_t>(size_of(operation.type));
   const Range range = plan::partition(operation.count, tiles_, alignment_, tile);
   const Range own = plan::partition(range.count, ranks_, alignment_, me_);
-  const device::Kernels& kernels = device::kernels(operation.type, operation.op);
+  const device::Kernels& kernels = device::kernels(operation.type, operation.reduction.op());
   std::byte* result = mine().result[number % 2];
   const std::int64_t block = kBlockBytes / element_bytes;
   for (std::int64_t done = 0; done < own.count; done += block) {
@@ -207,7 +248,7 @@ Status Engine::broadcast(const Operation& operation) {
     mine().consumed.value.store(pieces_, std::memory_order_release);
     node_.ring_others();
   }
-  if (root && !operation.in_place()) {
+  if (root && !operation.in_place) {
     copy(operation.recv, operation.send, bytes,
          bytes >= kStreamingBytes ? Store::streaming : Store::cached);
   }
@@ -217,7 +258,7 @@ Status Engine::broadcast(const Operation& operation) {
 Status Engine::put_up(const Operation& operation, std::int64_t begin, std::int64_t bytes) {
   const std::size_t slot = pieces_ % kPieces;
   if (held_[slot] > consumed_) {
-    TUTTI_TRY(wait_all(operation, [held = held_[slot]](const EngineArea& area) {
+    TUTTI_TRY(wait_all([held = held_[slot]](const EngineArea& area) {
       return area.consumed.value.load(std::memory_order_acquire) >= held;
     }));
     consumed_ = held_[slot];
@@ -227,6 +268,7 @@ Status Engine::put_up(const Operation& operation, std::int64_t begin, std::int64
   InlineLine& line = own.piece_line[slot];
   const bool fits = static_cast<std::size_t>(bytes) <= kInlineBytes;
   copy(fits ? line.data : own.piece[slot], at(operation.send, begin), bytes);
+  line.tag = tag_;
   line.sequence.store(pieces_, std::memory_order_release);
   return {};
 }
@@ -240,8 +282,9 @@ Status Engine::take(const Operation& operation, std::int64_t begin, std::int64_t
     return line.sequence.load(std::memory_order_acquire) >= pieces_ ? Pass::done : Pass::blocked;
   };
   TUTTI_TRY(waiter_.run(
-      operation, [] { return std::span<pollfd>(); }, pass,
+      CollectiveActivity(*call_), [] { return std::span<pollfd>(); }, pass,
       [&]() -> Result<int> { return operation.root; }));
+  TUTTI_TRY(check_tag(line.tag, static_cast<int>(root)));
   const bool fits = static_cast<std::size_t>(bytes) <= kInlineBytes;
   const Store store = operation.bytes() >= kStreamingBytes ? Store::streaming : Store::cached;
   copy(at(operation.recv, begin), fits ? line.data : from.piece[slot], bytes, store);

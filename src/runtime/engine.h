@@ -1,5 +1,5 @@
-// The native shared-memory engine: all_reduce and broadcast of ranks that share a node, over flags
-// and staging buffers instead of ports.
+// The native shared-memory engine: all_reduce, broadcast and barrier of ranks that share a node,
+// over flags and staging buffers instead of ports.
 //
 // An algorithm of equal rank with the planned ones ("shm"). Its reference plans, which define the
 // order of every reduction and against which it is tested bit by bit, are all_reduce:direct and
@@ -17,6 +17,7 @@
 //   stage(t+1), reduce(t), collect(t). stage(t+1) overwrites stage(t-1), which the others read in
 //   reduce(t-1): known to be over since collect(t-1). reduce(t) overwrites result(t-2), which the
 //   others read in collect(t-2), before they staged t: and reduce(t) begins when all have staged t.
+// barrier: one exchange of a token.
 // broadcast: the root puts up pieces, the others take them. Cost: one flag; S staged, S copied.
 //   A piece's buffer is rewritten when all have consumed the piece that was in it.
 //
@@ -32,6 +33,7 @@
 
 #include "collectives/algorithms.h"
 #include "device/reduce.h"
+#include "runtime/control.h"
 #include "runtime/engine_area.h"
 #include "runtime/operation.h"
 #include "runtime/waiter.h"
@@ -43,13 +45,18 @@ namespace tutti::runtime {
 class Engine {
  public:
   // REQUIRES: all ranks of the communicator are on `node`, and there are at least two.
-  static Result<std::unique_ptr<Engine>> create(transport::Node& node, Waiter& waiter);
+  static Result<std::unique_ptr<Engine>> create(transport::Node& node, Waiter& waiter,
+                                                Control& control);
+
+  // REQUIRES: all_reduce without a factor, broadcast or barrier.
+  Status run(const Operation& operation, const Call& call);
+
+ private:
+  Engine(transport::Node& node, Waiter& waiter, Control& control)
+      : node_(node), waiter_(waiter), control_(control) {}
 
   Status all_reduce(const Operation& operation);
   Status broadcast(const Operation& operation);
-
- private:
-  Engine(transport::Node& node, Waiter& waiter) : node_(node), waiter_(waiter) {}
 
   Status exchange_inline(const Operation& operation);
   Status exchange(const Operation& operation);
@@ -63,11 +70,18 @@ class Engine {
 
   // Waits until `ready(area)` holds for the area of every other local rank.
   template <typename Ready>
-  Status wait_all(const Operation& operation, Ready&& ready);
+  Status wait_all(Ready&& ready);
+  // Is everybody in the same call? `line` gives what an area says of its rank.
+  template <typename Line>
+  Status check_tags(Line&& line);
+  Status check_tag(std::uint64_t tag, int local_rank);
   EngineArea& mine() { return *areas_[static_cast<std::size_t>(me_)]; }
 
   transport::Node& node_;
   Waiter& waiter_;
+  Control& control_;
+  const Call* call_ = nullptr;  // the running one
+  std::uint64_t tag_ = 0;
   int me_ = 0;
   int ranks_ = 0;
   std::vector<EngineArea*> areas_;    // by local rank
@@ -85,7 +99,7 @@ class Engine {
   std::uint64_t consumed_ = 0;
 };
 
-// The engine's name in the algorithm table, for both collectives.
+// The engine's name in the algorithm table.
 inline constexpr std::string_view kEngineName = "shm";
 
 }  // namespace tutti::runtime

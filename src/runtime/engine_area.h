@@ -14,17 +14,20 @@ namespace tutti::runtime {
 
 using transport::kCacheLine;
 
-// A message that fits the line travels with its sequence number: one transfer delivers both.
-inline constexpr std::size_t kInlineBytes = kCacheLine - sizeof(std::uint64_t);
+// A message that fits the line travels with its sequence number: one transfer delivers both, and
+// the tag of the call that the sender makes (see tag.h).
+inline constexpr std::size_t kInlineBytes = kCacheLine - 2 * sizeof(std::uint64_t);
 
 struct alignas(kCacheLine) InlineLine {
   std::atomic<std::uint64_t> sequence;
+  std::uint64_t tag;  // written before the sequence
   std::byte data[kInlineBytes];
 };
 static_assert(sizeof(InlineLine) == kCacheLine);
 
 struct alignas(kCacheLine) Counter {
   std::atomic<std::uint64_t> value;
+  std::uint64_t tag;  // of the call that counts, written before it does
 };
 
 // Largest message of the one-exchange all-reduce; above it the tiled one moves less.

@@ -4,55 +4,108 @@
 
 #include "base/error.h"
 #include "base/try.h"
+#include "runtime/tag.h"
 
 namespace tutti::runtime {
 
 using plan::Op;
-using plan::Range;
 using plan::Step;
 
 namespace {
 
-constexpr std::int64_t kAlignmentBytes = 64;
-
-// Below this a tile is not worth cutting for the sake of more lanes.
-constexpr std::int64_t kTileBytesMin = 32 * 1024;
-
-// Tiles of an operation: few enough that every message fits a slot, and, for large messages, enough
-// to keep all lanes busy.
-std::int64_t tile_count(const Operation& operation, const Binding& binding, int lanes,
-                        std::int64_t alignment, std::int64_t element_bytes) {
-  const auto message_chunks = static_cast<std::int64_t>(binding.program.message_chunks());
-  const auto chunks = static_cast<std::int64_t>(binding.program.chunks);
-  const auto slot_elements = static_cast<std::int64_t>(binding.slot_bytes) / element_bytes;
-  const std::int64_t chunk_elements = slot_elements / message_chunks / alignment * alignment;
-  const std::int64_t tile_elements = chunk_elements * chunks;
-  const std::int64_t needed = (operation.count + tile_elements - 1) / tile_elements;
-  const std::int64_t wanted = std::min<std::int64_t>(2 * lanes, operation.bytes() / kTileBytesMin);
-  return std::max({needed, wanted, std::int64_t{1}});
-}
+constexpr std::size_t kScratchAlignment = 64;
 
 }  // namespace
 
-Status Executor::run(const Operation& operation, const Binding& binding) {
-  begin(operation, binding);
+Status Executor::run(const Operation& operation, const Call& call, const Binding& binding) {
+  begin(operation, call, binding);
   borrow_buffers();
   Status status = waiter_.run(
-      operation, [this] { return poll_fds(); }, [this] { return pass(); },
+      CollectiveActivity(call), [this] { return poll_fds(); }, [this] { return pass(); },
       [this] { return blocked_on(); });
   return_buffers();
   return status.ok() ? std::move(error_) : std::move(status);
 }
 
+void Executor::begin(const Operation& operation, const Call& call, const Binding& binding) {
+  operation_ = &operation;
+  call_ = &call;
+  binding_ = &binding;
+  kernels_ = plan::reduces(operation.collective)
+                 ? &device::kernels(operation.type, operation.reduction.op())
+                 : nullptr;
+  element_bytes_ = operation.element_bytes();
+  tag_ = tag_of(call);
+  pairs_differ_ = operation.uneven && operation.collective == Collective::all_to_all;
+  const int lanes = static_cast<int>(binding.ports.size());
+  tiling_.begin(operation, binding.program, rank_, size_, binding.slot_bytes, lanes);
+  lanes_used_ = static_cast<int>(std::min<std::int64_t>(lanes, tiling_.tiles()));
+  active_ = binding.program.steps.empty() ? 0 : lanes_used_;
+  error_ = {};
+  for (int lane = 0; lane < lanes_used_; ++lane) {
+    lanes_[static_cast<std::size_t>(lane)] = {.tile = lane};
+  }
+  divide_scratch();
+}
+
+void Executor::divide_scratch() {
+  const bool scales = operation_->reduction.factor_kind() != Reduction::Factor::none;
+  const auto program_bytes =
+      static_cast<std::size_t>(tiling_.scratch_stride()) * binding_->program.scratch_chunks;
+  const auto copy_bytes = scales ? static_cast<std::size_t>(tiling_.input_copy_bytes()) : 0;
+  const std::size_t lane_bytes = program_bytes + copy_bytes;
+  if (lane_bytes == 0) return;
+  const std::size_t bytes = lane_bytes * static_cast<std::size_t>(lanes_used_) + kScratchAlignment;
+  if (scratch_.size() < bytes) scratch_.resize(bytes);
+  const auto begin = reinterpret_cast<std::uintptr_t>(scratch_.data());
+  std::byte* at = scratch_.data() + (kScratchAlignment - begin % kScratchAlignment);
+  for (int index = 0; index < lanes_used_; ++index) {
+    Lane& lane = lanes_[static_cast<std::size_t>(index)];
+    lane.scratch = at;
+    lane.input_copy = scales ? at + program_bytes : nullptr;
+    if (scales) scale_input(lane);
+    at += lane_bytes;
+  }
+}
+
+// A premultiplied sum reads a tile's input times the factor, from here on.
+void Executor::scale_input(Lane& lane) {
+  const plan::Held& held = tiling_.input();
+  const std::uint32_t ranges = tiling_.blocks() ? held.count : 1;
+  for (std::uint32_t i = 0; i < ranges; ++i) {
+    const std::uint32_t chunk = held.first + i * held.stride;
+    const std::uint32_t chunks = tiling_.blocks() ? 1 : held.count;
+    device::scale(
+        operation_->type, lane.input_copy + tiling_.input_copy_offset(lane.tile, chunk),
+        static_cast<const std::byte*>(operation_->send) + tiling_.input_offset(lane.tile, chunk),
+        static_cast<std::size_t>(tiling_.elements(lane.tile, chunk, chunks)),
+        operation_->reduction);
+  }
+}
+
 // Once per operation, and only when some message is long enough to gain from it.
 void Executor::borrow_buffers() {
   if (binding_->lender == nullptr || active_ == 0) return;
-  const std::int64_t largest =
-      operation_->bytes() / tiles_ / binding_->program.chunks * binding_->program.largest_message;
-  if (largest < static_cast<std::int64_t>(binding_->borrow_bytes)) return;
-  const auto bytes = static_cast<std::size_t>(operation_->bytes());
-  lent_recv_ = binding_->lender->acquire(operation_->recv, bytes);
-  if (!operation_->in_place()) lent_send_ = binding_->lender->acquire(operation_->send, bytes);
+  const plan::Program& program = binding_->program;
+  const plan::Shape shape = shape_of(*operation_, size_);
+  const std::int64_t total = runtime::message_bytes(*operation_, size_);
+  const std::int64_t largest = total / tiling_.tiles() /
+                               plan::chunks_per_buffer(shape, program.chunks) *
+                               program.largest_message;
+  if (largest < static_cast<std::int64_t>(binding_->borrow_bytes) || operation_->uneven) return;
+  const std::int64_t block = operation_->bytes();
+  const bool sends_blocks = plan::held_in_input(shape, rank_, program.chunks).count > 1;
+  const bool has_blocks = plan::has_blocks(shape.kind);
+  const bool recvs_blocks = plan::held_in_output(shape, rank_, program.chunks).count > 1;
+  const auto bytes_of = [&](bool blocks) {
+    return static_cast<std::size_t>(has_blocks && blocks ? block * size_ : block);
+  };
+  if (operation_->recv != nullptr) {
+    lent_recv_ = binding_->lender->acquire(operation_->recv, bytes_of(recvs_blocks));
+  }
+  if (operation_->send != nullptr) {
+    lent_send_ = binding_->lender->acquire(operation_->send, bytes_of(sends_blocks));
+  }
 }
 
 void Executor::return_buffers() {
@@ -65,28 +118,14 @@ void Executor::return_buffers() {
 const transport::Registration* Executor::lent(std::size_t index, std::size_t bytes) const {
   const Borrow& borrow = binding_->borrows[index];
   if (borrow.bytes == 0 || bytes < borrow.bytes) return nullptr;
-  if (operation_->in_place()) return borrow.in_place ? lent_recv_ : nullptr;
-  const bool from_input = (binding_->program.steps[index].flags & plan::kFromInput) != 0;
-  return from_input ? lent_send_ : (borrow.in_place ? lent_recv_ : nullptr);
-}
-
-void Executor::begin(const Operation& operation, const Binding& binding) {
-  operation_ = &operation;
-  binding_ = &binding;
-  kernels_ = &device::kernels(operation.type, operation.op);
-  element_bytes_ = static_cast<std::int64_t>(size_of(operation.type));
-  alignment_ = kAlignmentBytes / element_bytes_;
-  const int lanes = static_cast<int>(binding.ports.size());
-  tiles_ = tile_count(operation, binding, lanes, alignment_, element_bytes_);
-  lanes_used_ = static_cast<int>(std::min<std::int64_t>(lanes, tiles_));
-  active_ = binding.program.steps.empty() ? 0 : lanes_used_;
-  error_ = {};
-  for (int lane = 0; lane < lanes_used_; ++lane) {
-    lanes_[static_cast<std::size_t>(lane)] = {
-        .tile = lane,
-        .step = 0,
-        .range = plan::partition(operation.count, tiles_, alignment_, lane)};
-  }
+  if (operation_->in_place && !borrow.in_place) return nullptr;
+  const Step& step = binding_->program.steps[index];
+  if (pieces(step) != 1 || message_end(index) != index + 1) return nullptr;
+  const bool continued = index > 0 && (binding_->program.steps[index - 1].flags & plan::kMore) != 0;
+  if (continued) return nullptr;
+  const bool from_input = (step.flags & plan::kFromInput) != 0;
+  if (from_input) return lanes_[0].input_copy == nullptr ? lent_send_ : nullptr;
+  return borrow.in_place ? lent_recv_ : nullptr;
 }
 
 std::span<pollfd> Executor::poll_fds() {
@@ -111,37 +150,80 @@ bool Executor::flush() {
   return flushed;
 }
 
-Range Executor::elements(const Lane& lane, const Step& step) const {
-  Range range = plan::partition_range(lane.range.count, binding_->program.chunks, alignment_,
-                                      step.chunk, step.count);
-  range.begin += lane.range.begin;
-  return range;
+std::uint32_t Executor::pieces(const Step& step) const {
+  const bool apart = tiling_.blocks() || (step.flags & plan::kInScratch) != 0;
+  return apart ? step.count : 1;
 }
 
-std::byte* Executor::output(const Range& range) const {
-  return static_cast<std::byte*>(operation_->recv) + range.begin * element_bytes_;
+Executor::Piece Executor::piece(const Lane& lane, const Step& step, std::uint32_t index) const {
+  const bool in_scratch = (step.flags & plan::kInScratch) != 0;
+  const bool from_input = (step.flags & plan::kFromInput) != 0 || step.op == Op::copy;
+  const std::uint32_t chunk = step.chunk + index;
+  Piece piece;
+  piece.elements = tiling_.elements(lane.tile, chunk, pieces(step) == 1 ? step.count : 1);
+  if (in_scratch) {
+    piece.target = lane.scratch + (step.scratch + index) * tiling_.scratch_stride();
+  } else if (step.op != Op::send || !from_input) {
+    piece.target =
+        static_cast<std::byte*>(operation_->recv) + tiling_.output_offset(lane.tile, chunk);
+  }
+  piece.source = piece.target;
+  if (from_input && lane.input_copy != nullptr) {
+    piece.source = lane.input_copy + tiling_.input_copy_offset(lane.tile, chunk);
+  } else if (from_input) {
+    piece.source =
+        static_cast<const std::byte*>(operation_->send) + tiling_.input_offset(lane.tile, chunk);
+  }
+  return piece;
 }
 
-const std::byte* Executor::local(const Step& step, const Range& range) const {
-  const void* base = (step.flags & plan::kFromInput) != 0 ? operation_->send : operation_->recv;
-  return static_cast<const std::byte*>(base) + range.begin * element_bytes_;
+std::size_t Executor::message_end(std::size_t first) const {
+  const std::vector<Step>& steps = binding_->program.steps;
+  while ((steps[first].flags & plan::kMore) != 0) ++first;
+  return first + 1;
 }
 
-void Executor::next(Lane& lane, std::size_t steps) {
-  lane.step += steps;
+std::size_t Executor::message_bytes(const Lane& lane, std::size_t first, std::size_t end) const {
+  std::int64_t elements = 0;
+  for (std::size_t i = first; i < end; ++i) {
+    const Step& step = binding_->program.steps[i];
+    if (pieces(step) == 1) {
+      elements += tiling_.elements(lane.tile, step.chunk, step.count);
+      continue;
+    }
+    for (std::uint32_t k = 0; k < step.count; ++k) {
+      elements += tiling_.elements(lane.tile, step.chunk + k, 1);
+    }
+  }
+  return static_cast<std::size_t>(elements * element_bytes_);
+}
+
+// The first tile of an uneven all-to-all always has a message, which shows whether the pair agrees.
+bool Executor::skipped(const Lane& lane, std::size_t bytes) const {
+  return bytes == 0 && !(pairs_differ_ && lane.tile == 0);
+}
+
+std::uint64_t Executor::tag(const Step& step) const {
+  if (!pairs_differ_) return tag_;
+  const Blocks& blocks = step.op == Op::send ? operation_->send_blocks : operation_->recv_blocks;
+  return tag_of_pair(tag_, blocks.counts[static_cast<std::size_t>(step.peer)]);
+}
+
+void Executor::next(Lane& lane, std::size_t step) {
+  lane.step = step;
   if (lane.step < binding_->program.steps.size()) return;
   lane.tile += lanes_used_;
-  if (lane.tile >= tiles_) {
+  if (lane.tile >= tiling_.tiles()) {
     --active_;
     return;
   }
   lane.step = 0;
-  lane.range = plan::partition(operation_->count, tiles_, alignment_, lane.tile);
+  if (lane.input_copy != nullptr) scale_input(lane);
 }
 
 bool Executor::advance(int index) {
   Lane& lane = lanes_[static_cast<std::size_t>(index)];
-  if (lane.tile >= tiles_ || lane.step >= binding_->program.steps.size() || !error_.ok()) {
+  if (lane.tile >= tiling_.tiles() || lane.step >= binding_->program.steps.size() || !error_.ok()) {
     return false;
   }
   const Step& step = binding_->program.steps[lane.step];
@@ -153,80 +235,109 @@ bool Executor::advance(int index) {
     case Op::recv_reduce:
       return receive(index, lane, step, *port.recv);
     case Op::copy:
+      copy(lane, step);
       break;
   }
-  const Range range = elements(lane, step);
-  if (!operation_->in_place()) {
-    device::copy(output(range),
-                 static_cast<const std::byte*>(operation_->send) + range.begin * element_bytes_,
-                 static_cast<std::size_t>(range.count * element_bytes_), device::Store::cached);
-  }
-  next(lane, 1);
   return true;
 }
 
-bool Executor::send(Lane& lane, const Step& step, transport::SendPort& port) {
-  const Range range = elements(lane, step);
-  const auto bytes = static_cast<std::size_t>(range.count * element_bytes_);
+void Executor::copy(Lane& lane, const Step& step) {
+  for (std::uint32_t i = 0; i < pieces(step); ++i) {
+    const Piece one = piece(lane, step, i);
+    if (one.source == one.target) continue;
+    device::copy(one.target, one.source, static_cast<std::size_t>(one.elements * element_bytes_),
+                 device::Store::cached);
+  }
+  next(lane, lane.step + 1);
+}
+
+bool Executor::send(Lane& lane, const Step& first, transport::SendPort& port) {
+  const std::size_t end = message_end(lane.step);
+  const std::size_t bytes = message_bytes(lane, lane.step, end);
   if (const auto* memory = lent(lane.step, bytes); memory != nullptr) {
-    if (!port.send_from({local(step, range), bytes}, *memory)) return false;
-  } else if (bytes > 0) {  // both ends know that an empty chunk needs no message
+    if (!port.send_from({piece(lane, first, 0).source, bytes}, *memory, tag(first))) return false;
+  } else if (!skipped(lane, bytes)) {
     const std::span<std::byte> window = port.reserve(bytes);
     if (window.data() == nullptr) return false;
-    device::copy(window.data(), local(step, range), bytes, device::Store::cached);
-    port.commit(bytes);
+    std::byte* at = window.data();
+    for (std::size_t i = lane.step; i < end; ++i) {
+      const Step& step = binding_->program.steps[i];
+      for (std::uint32_t k = 0; k < pieces(step); ++k) {
+        const Piece one = piece(lane, step, k);
+        const auto n = static_cast<std::size_t>(one.elements * element_bytes_);
+        device::copy(at, one.source, n, device::Store::cached);
+        at += n;
+      }
+    }
+    port.commit(bytes, tag(first));
   }
-  next(lane, 1);
+  next(lane, end);
   return true;
 }
 
-bool Executor::receive(int index, Lane& lane, const Step& step, transport::RecvPort& port) {
-  const Range range = elements(lane, step);
-  const auto bytes = static_cast<std::size_t>(range.count * element_bytes_);
-  if (bytes == 0) {
-    next(lane, 1);
+bool Executor::receive(int index, Lane& lane, const Step& first, transport::RecvPort& port) {
+  const std::size_t end = message_end(lane.step);
+  const std::size_t bytes = message_bytes(lane, lane.step, end);
+  if (skipped(lane, bytes)) {
+    next(lane, end);
     return true;
   }
   const std::span<const std::byte> incoming = port.peek();
   if (incoming.data() == nullptr) return false;
-  if (incoming.size() != bytes) {
-    error_ = rank_error(Code::mismatch, step.peer,
-                        "rank {} expected {} bytes from rank {} in operation {} ({}) but got {}: "
-                        "the ranks made different calls; compare their arguments",
-                        rank_, bytes, step.peer, operation_->sequence, describe(*operation_),
-                        incoming.size());
+  if (incoming.size() != bytes || port.tag() != tag(first)) {
+    error_ = unexpected(first, port.tag(), incoming.size(), bytes);
     return true;
   }
-  // Fused with the next send when its port has room: the data is sent while it is in the cache.
-  // What is stored anyway and can be sent from where it is stored needs no window.
   std::span<std::byte> window;
-  transport::SendPort* forward = nullptr;
-  const bool stored_and_lent = (step.flags & plan::kTransient) == 0 &&
-                               lane.step + 1 < binding_->program.steps.size() &&
-                               lent(lane.step + 1, bytes) != nullptr;
-  if ((step.flags & plan::kFuseNext) != 0 && !stored_and_lent) {
-    forward = binding_->ports[static_cast<std::size_t>(index)][lane.step + 1].send;
-    window = forward->reserve(bytes);
+  transport::SendPort* const forward = forward_port(index, lane, bytes, window);
+  const bool copies = first.op == Op::recv;
+  if (forward != nullptr && copies) {
+    device::copy(window.data(), incoming.data(), bytes, device::Store::cached);
+    forward->commit(bytes, tag_);  // first: the next rank waits for it
   }
-  std::byte* stored = output(range);
-  if (step.op == Op::recv) {
-    if (window.data() != nullptr) {
-      device::copy(window.data(), incoming.data(), bytes, device::Store::cached);
-      forward->commit(bytes);  // first: the next rank waits for it
+  std::size_t at = 0;
+  for (std::size_t i = lane.step; i < end; ++i) {
+    const Step& step = binding_->program.steps[i];
+    for (std::uint32_t k = 0; k < pieces(step); ++k) {
+      const Piece one = piece(lane, step, k);
+      take(step, one, incoming.data() + at,
+           forward != nullptr && !copies ? window.data() + at : nullptr);
+      at += static_cast<std::size_t>(one.elements * element_bytes_);
     }
-    device::copy(stored, incoming.data(), bytes, device::Store::cached);
-  } else if (window.data() == nullptr) {
-    combine(step, stored, local(step, range), incoming.data(), range.count);
-  } else if ((step.flags & plan::kTransient) != 0) {
-    combine(step, window.data(), local(step, range), incoming.data(), range.count);
-    forward->commit(bytes);
-  } else {
-    combine_both(step, stored, window.data(), local(step, range), incoming.data(), range.count);
-    forward->commit(bytes);
   }
+  if (forward != nullptr && !copies) forward->commit(bytes, tag_);
   port.release();
-  next(lane, window.data() != nullptr ? 2 : 1);
+  next(lane, forward != nullptr ? end + 1 : end);
   return true;
+}
+
+// A message is sent on while it is in the cache, if the next port has room. What is stored anyway
+// and can be sent from where it is stored needs no window.
+transport::SendPort* Executor::forward_port(int index, const Lane& lane, std::size_t bytes,
+                                            std::span<std::byte>& window) {
+  const Step& step = binding_->program.steps[lane.step];
+  if ((step.flags & plan::kFuseNext) == 0) return nullptr;
+  const bool transient = (step.flags & plan::kTransient) != 0;
+  if (!transient && lent(lane.step + 1, bytes) != nullptr) return nullptr;
+  transport::SendPort* const port =
+      binding_->ports[static_cast<std::size_t>(index)][lane.step + 1].send;
+  window = port->reserve(bytes);
+  return window.data() != nullptr ? port : nullptr;
+}
+
+// Stores one piece of a message, and what becomes of it in `forward` too if that is not null.
+void Executor::take(const Step& step, const Piece& piece, const std::byte* incoming,
+                    std::byte* forward) const {
+  if (step.op == Op::recv) {
+    device::copy(piece.target, incoming, static_cast<std::size_t>(piece.elements * element_bytes_),
+                 device::Store::cached);
+  } else if (forward == nullptr) {
+    combine(step, piece.target, piece.source, incoming, piece.elements);
+  } else if ((step.flags & plan::kTransient) != 0) {
+    combine(step, forward, piece.source, incoming, piece.elements);
+  } else {
+    combine_both(step, piece.target, forward, piece.source, incoming, piece.elements);
+  }
 }
 
 void Executor::combine(const Step& step, std::byte* dst, const std::byte* local,
@@ -254,33 +365,6 @@ void Executor::combine_both(const Step& step, std::byte* first, std::byte* secon
     device::copy(second + offset, first + offset, static_cast<std::size_t>(n * element_bytes_),
                  device::Store::cached);
   }
-}
-
-Result<int> Executor::blocked_on() const {
-  int peer = -1;
-  for (int index = 0; index < lanes_used_; ++index) {
-    const Lane& lane = lanes_[static_cast<std::size_t>(index)];
-    if (lane.tile >= tiles_) continue;
-    const Step& step = binding_->program.steps[lane.step];
-    const StepPort port = binding_->ports[static_cast<std::size_t>(index)][lane.step];
-    if (step.op != Op::send) TUTTI_TRY(port_error(port.recv->state(), step.peer));
-    if (peer < 0) peer = step.peer;
-  }
-  for (const auto& sender : binding_->senders) {
-    TUTTI_TRY(port_error(sender.port->state(), sender.peer));
-    if (peer < 0) peer = sender.peer;
-  }
-  return peer;
-}
-
-Status Executor::port_error(transport::PortState state, int peer) const {
-  if (state == transport::PortState::open) return {};
-  const std::string_view reason = binding_->links.at(peer)->broken_reason();
-  return rank_error(
-      Code::peer_failed, peer,
-      "rank {} lost its connection to rank {} in operation {} ({}): {}; look at that rank's output",
-      rank_, peer, operation_->sequence, describe(*operation_),
-      reason.empty() ? "that rank closed it" : reason);
 }
 
 }  // namespace tutti::runtime

@@ -1,6 +1,7 @@
 #include "runtime/selector.h"
 
 #include <bit>
+#include <vector>
 
 #include "base/error.h"
 #include "base/try.h"
@@ -28,39 +29,56 @@ Result<Choice> forced_choice(plan::Kind kind, std::string_view name, int size, b
                kEngineName);
 }
 
+// The collectives that the engine has.
+constexpr bool is_native(Collective collective) {
+  return collective == Collective::all_reduce || collective == Collective::broadcast ||
+         collective == Collective::barrier;
+}
+
+// May the algorithm run the operation? Some must know all blocks' sizes.
+bool fits(const Choice& choice, const Operation& operation) {
+  const bool unknown_blocks = operation.uneven && operation.collective == Collective::all_to_all;
+  return !unknown_blocks || choice.planned == nullptr || choice.planned->any_blocks;
+}
+
 }  // namespace
 
 Result<Selector> Selector::create(const std::string& forced, int size, bool engine,
                                   const plan::LinkModel& model) {
-  const collectives::Name natives[] = {{plan::Kind::all_reduce, kEngineName},
-                                       {plan::Kind::broadcast, kEngineName}};
+  std::vector<collectives::Name> natives;
+  for (int i = 0; i < kCollectiveCount; ++i) {
+    const auto collective = static_cast<Collective>(i);
+    if (is_native(collective)) natives.push_back({collective, kEngineName});
+  }
   TUTTI_TRY_ASSIGN(const collectives::Forced names, collectives::parse_forced(forced, natives));
   Selector selector;
   selector.size_ = size;
   selector.engine_ = engine;
   selector.model_ = model;
-  for (const auto& [collective, kind] : {std::pair(Collective::all_reduce, plan::Kind::all_reduce),
-                                         std::pair(Collective::broadcast, plan::Kind::broadcast)}) {
+  for (int i = 0; i < kCollectiveCount; ++i) {
+    const auto collective = static_cast<Collective>(i);
     TUTTI_TRY_ASSIGN(selector.forced_[index_of(collective)],
-                     forced_choice(kind, names.of(kind), size, engine));
+                     forced_choice(collective, names.of(collective), size, engine));
   }
   return selector;
 }
 
 const Choice& Selector::choose(const Operation& operation) {
   const Choice& forced = forced_[index_of(operation.collective)];
-  if (!forced.name.empty()) return forced;
-  const auto bucket =
-      static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(operation.bytes())));
-  Choice& choice = remembered_[index_of(operation.collective)][bucket];
+  if (!forced.name.empty() && fits(forced, operation)) return forced;
+  const auto message = static_cast<std::uint64_t>(message_bytes(operation, size_));
+  const auto bucket = static_cast<std::size_t>(std::bit_width(message));
+  const std::size_t uneven = operation.uneven ? 1 : 0;
+  Choice& choice = remembered_[index_of(operation.collective)][uneven][bucket];
   if (!choice.name.empty()) return choice;
-  if (engine_) {
+  if (engine_ && is_native(operation.collective)) {
     // On one node the engine moves every byte fewer times than any plan through ports can and needs
     // at most two flag rounds a tile, so nothing in the table costs less.
     choice = {kEngineName, nullptr};
   } else {
     const std::int64_t bytes = bucket == 0 ? 0 : std::int64_t{1} << (bucket - 1);
-    const auto& row = collectives::select(shape_of(operation, size_), bytes, model_);
+    const bool any_blocks = operation.uneven && operation.collective == Collective::all_to_all;
+    const auto& row = collectives::select(shape_of(operation, size_), bytes, model_, any_blocks);
     choice = {row.name, &row};
   }
   return choice;

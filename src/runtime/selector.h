@@ -39,7 +39,8 @@ class Selector {
   bool engine_ = false;
   plan::LinkModel model_;
   std::array<Choice, kCollectiveCount> forced_{};
-  std::array<std::array<Choice, kBuckets>, kCollectiveCount> remembered_{};
+  // Even calls and uneven ones.
+  std::array<std::array<std::array<Choice, kBuckets>, 2>, kCollectiveCount> remembered_{};
 };
 
 }  // namespace tutti::runtime

@@ -12,15 +12,15 @@ constexpr std::int64_t kNewsMs = 500;
 
 }  // namespace
 
-Status Waiter::news(const Operation& operation) const {
+Status Waiter::news(const Activity& activity) const {
   TUTTI_TRY(control_.failure());
   for (const auto& [rank, finished] : control_.departures()) {
-    if (finished >= operation.sequence) continue;
+    if (finished >= activity.sequence()) continue;
     return control_.report(rank_error(
         Code::peer_failed, rank,
         "rank {} closed its communicator after {} operations, while operation {} ({}) needs it; "
         "every rank must make the same calls before it destroys the communicator",
-        rank, finished, operation.sequence, describe(operation)));
+        rank, finished, activity.sequence(), activity.text()));
   }
   return {};
 }

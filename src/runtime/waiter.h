@@ -14,8 +14,8 @@
 
 #include "base/deadline.h"
 #include "base/try.h"
+#include "runtime/activity.h"
 #include "runtime/control.h"
-#include "runtime/operation.h"
 #include "transport/node.h"
 #include "tutti/status.h"
 
@@ -55,7 +55,7 @@ class Waiter {
   // a sleep. The deadline runs while nothing moves. `blocked_on` is cold: it gives the peer that is
   // waited for, or the error that its port shows.
   template <typename FdsFn, typename PassFn, typename BlockedFn>
-  Status run(const Operation& operation, FdsFn&& fds, PassFn&& pass, BlockedFn&& blocked_on) {
+  Status run(const Activity& activity, FdsFn&& fds, PassFn&& pass, BlockedFn&& blocked_on) {
     std::optional<Deadline> deadline;  // the clock is read only once the wait is no longer short
     int looks = 0;
     bool armed = false;  // the doorbell is armed: this look decides whether to sleep
@@ -73,10 +73,10 @@ class Waiter {
         node_.park(fds(), kSleepMs);
         node_.unpark();
         armed = false;
-        TUTTI_TRY(look_around(operation, *deadline, blocked_on));
+        TUTTI_TRY(look_around(activity, *deadline, blocked_on));
       } else {
         if (!deadline) deadline = Deadline::after_ms(timeout_ms_);
-        TUTTI_TRY(look_around(operation, *deadline, blocked_on));
+        TUTTI_TRY(look_around(activity, *deadline, blocked_on));
         if (looks <= patience_.spins + patience_.yields) {
           ::sched_yield();
         } else {
@@ -93,18 +93,18 @@ class Waiter {
 
   // Anything that ends the wait with an error?
   template <typename BlockedFn>
-  Status look_around(const Operation& operation, Deadline deadline, BlockedFn&& blocked_on) {
-    if (control_.attention()) TUTTI_TRY(news(operation));
+  Status look_around(const Activity& activity, Deadline deadline, BlockedFn&& blocked_on) {
+    if (control_.attention()) TUTTI_TRY(news(activity));
     if (Result<int> peer = blocked_on(); !peer.ok()) {
       return port_failed(std::move(peer).status());
     } else if (deadline.passed()) {
-      return control_.timed_out(operation.sequence, describe(operation), *peer, timeout_ms_);
+      return control_.timed_out(activity.sequence(), activity.text(), *peer, timeout_ms_);
     }
     return {};
   }
 
-  // The control path's failure, or an error about a rank that left before this operation.
-  Status news(const Operation& operation) const;
+  // The control path's failure, or an error about a rank that left before this activity.
+  Status news(const Activity& activity) const;
   // A port failed. The control path mostly knows why, or will in a moment.
   Status port_failed(Status error);
 

@@ -8,12 +8,21 @@
 namespace tutti {
 
 void Work::State::finish(Status outcome) {
+  std::vector<std::function<void(const Status&)>> waiting;
   {
     const std::lock_guard lock(mutex);
     status = std::move(outcome);
     done.store(true, std::memory_order_release);
+    waiting.swap(callbacks);
   }
   finished.notify_all();
+  for (const auto& callback : waiting) callback(status);
+}
+
+Work finished_work(Status outcome) {
+  auto state = std::make_shared<Work::State>();
+  state->finish(std::move(outcome));
+  return Work(std::move(state));
 }
 
 Work::Work() noexcept = default;
@@ -42,6 +51,21 @@ Status Work::wait(std::int64_t timeout_ms) const {
                timeout_ms);
 }
 
+void Work::on_done(std::function<void(const Status&)> callback) const {
+  if (state_ == nullptr) {
+    callback({});
+    return;
+  }
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->done.load(std::memory_order_relaxed)) {
+      state_->callbacks.push_back(std::move(callback));
+      return;
+    }
+  }
+  callback(state_->status);  // final, so that it needs no lock
+}
+
 namespace runtime {
 
 WorkQueue::~WorkQueue() {
@@ -54,11 +78,11 @@ WorkQueue::~WorkQueue() {
   thread_.join();
 }
 
-Work WorkQueue::push(const Operation& operation) {
+Work WorkQueue::push(Job job) {
   auto state = std::make_shared<Work::State>();
   {
     const std::lock_guard lock(mutex_);
-    tasks_.push_back({operation, state});
+    tasks_.push_back({std::move(job), state});
     pending_.fetch_add(1, std::memory_order_relaxed);
   }
   if (!thread_.joinable()) {
@@ -84,11 +108,11 @@ void WorkQueue::loop() {
     Task task = std::move(tasks_.front());
     tasks_.pop_front();
     lock.unlock();
-    Status outcome = run_(task.operation);
+    task.state->finish(task.job());
+    task = {};  // what the job owns goes before anybody can see the queue idle
     lock.lock();
     pending_.fetch_sub(1, std::memory_order_release);
     changed_.notify_all();
-    task.state->finish(std::move(outcome));
   }
 }
 

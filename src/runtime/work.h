@@ -8,10 +8,10 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
-#include "runtime/operation.h"
-#include "tutti/communicator.h"
 #include "tutti/status.h"
+#include "tutti/work.h"
 
 namespace tutti {
 
@@ -21,33 +21,39 @@ struct Work::State {
   std::condition_variable finished;
   std::atomic<bool> done{false};
   Status status;  // valid once done
+  std::vector<std::function<void(const Status&)>> callbacks;
 
   void finish(Status outcome);
 };
 
+// A Work that is done already.
+Work finished_work(Status outcome);
+
 namespace runtime {
 
-// Runs operations one after the other on a thread of its own, which starts with the first one.
-// push() and drain() are called by the communicator's thread.
+// Runs jobs one after the other on a thread of its own, which starts with the first one. push() and
+// drain() are called by the communicator's thread.
 class WorkQueue {
  public:
-  // `run` executes an operation; it is called on the queue's thread only.
-  explicit WorkQueue(std::function<Status(const Operation&)> run) : run_(std::move(run)) {}
+  using Job = std::function<Status()>;
+
+  WorkQueue() = default;
+  WorkQueue(const WorkQueue&) = delete;
+  WorkQueue& operator=(const WorkQueue&) = delete;
   ~WorkQueue();  // waits for what is queued
 
-  Work push(const Operation& operation);
+  Work push(Job job);
   // Returns once nothing is queued or running. Each operation has its own deadline, so this ends.
   void drain();
   bool idle() const noexcept { return pending_.load(std::memory_order_acquire) == 0; }
 
  private:
   struct Task {
-    Operation operation;
+    Job job;
     std::shared_ptr<Work::State> state;
   };
   void loop();
 
-  std::function<Status(const Operation&)> run_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Task> tasks_;

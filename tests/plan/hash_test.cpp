@@ -36,7 +36,7 @@ TEST(Hash, DependsOnEveryField) {
   expect_new([](Program& p) { std::swap(p.steps[0], p.steps[1]); });
   expect_new([](Program& p) { p.steps[0].op = Op::recv; });
   expect_new([](Program& p) { p.steps[0].flags = kFromInput; });
-  expect_new([](Program& p) { p.steps[0].reserved = 1; });
+  expect_new([](Program& p) { p.steps[0].scratch = 1; });
   expect_new([](Program& p) { p.steps[0].peer = 2; });
   expect_new([](Program& p) { p.steps[0].chunk = 1; });
   expect_new([](Program& p) { p.steps[0].count = 2; });

@@ -76,9 +76,9 @@ TEST(Structure, NamesTheFaultyStep) {
   };
   EXPECT_EQ(first_step([](Step& step) { step.op = static_cast<Op>(4); }),
             "plan: rank 1 step 0 (invalid  chunk 0  from_input) has an unknown op");
-  EXPECT_EQ(first_step([](Step& step) { step.reserved = 1; }),
-            "plan: rank 1 step 0 (send -> 0  chunk 0  from_input) has a reserved field that is not "
-            "zero");
+  EXPECT_EQ(first_step([](Step& step) { step.scratch = 1; }),
+            "plan: rank 1 step 0 (send -> 0  chunk 0  from_input) has a scratch position that it "
+            "does not use");
   EXPECT_THAT(first_step([](Step& step) { step.op = Op::copy; }),
               HasSubstr("copies, and yet names a peer"));
   EXPECT_THAT(first_step([](Step& step) { step.peer = 2; }),
@@ -135,9 +135,9 @@ TEST(Verify, TreatsATransientValueAsUndefined) {
   Plan plan(2);
   plan[0].send(1, 0).recv(1, 0);
   plan[1].recv_reduce(0, 0, 1, kFinal).send(0, 0);
-  for (Program& program : plan) {
-    resolve_buffers(program, true);
-    fuse(program);
+  for (Rank rank = 0; rank < 2; ++rank) {
+    resolve_buffers(plan[static_cast<std::size_t>(rank)], rank, shape);
+    fuse(plan[static_cast<std::size_t>(rank)], rank, shape);
   }
   EXPECT_EQ(fault(shape, plan), "right");
   plan[1].steps[0].flags |= kTransient;

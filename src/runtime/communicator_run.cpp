@@ -1,0 +1,178 @@
+// The hot side of a communicator: how a call runs.
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/try.h"
+#include "runtime/communicator_impl.h"
+
+namespace tutti {
+
+using runtime::Call;
+using runtime::Operation;
+using runtime::Transfer;
+
+Status Communicator::Impl::run(Operation operation) {
+  Status checked = runtime::prepare(operation, rank, size);
+  if (group != nullptr) return record_call(operation, std::move(checked));
+  if (!checked.ok()) return checked;
+  queue->drain();
+  operation.sequence = ++sequence;
+  return execute(operation);
+}
+
+Work Communicator::Impl::start(Operation operation) {
+  Status checked = runtime::prepare(operation, rank, size);
+  if (group != nullptr) {
+    Work done(group->done);
+    checked = record_call(operation, std::move(checked));
+    return checked.ok() ? done : finished_work(std::move(checked));
+  }
+  if (!checked.ok()) return finished_work(std::move(checked));
+  operation.sequence = ++sequence;
+  if (!operation.uneven) return queue->push([this, operation] { return execute(operation); });
+  // Jobs are copyable; the lists of blocks that the operation points to are not to be copied.
+  auto batch = std::make_shared<runtime::Batch>();
+  batch->add(operation);
+  return queue->push([this, batch] { return execute(batch->operations().front()); });
+}
+
+Status Communicator::Impl::check(std::span<const Transfer> transfers) const {
+  for (const Transfer& transfer : transfers) {
+    TUTTI_TRY(runtime::check(transfer, rank, size, transfers.size() > 1));
+  }
+  return transfers.size() > 1 ? runtime::check_own(transfers, rank) : Status();
+}
+
+Status Communicator::Impl::run(std::span<const Transfer> transfers) {
+  if (group != nullptr) return record_calls(transfers);
+  TUTTI_TRY(check(transfers));
+  queue->drain();
+  return execute(transfers, sequence);
+}
+
+Work Communicator::Impl::start(std::span<const Transfer> transfers) {
+  if (group != nullptr) {
+    Work done(group->done);
+    Status recorded = record_calls(transfers);
+    return recorded.ok() ? done : finished_work(std::move(recorded));
+  }
+  if (Status checked = check(transfers); !checked.ok()) return finished_work(std::move(checked));
+  return queue->push(
+      [this, last = sequence, all = std::vector<Transfer>(transfers.begin(), transfers.end())] {
+        return execute(all, last);
+      });
+}
+
+Status Communicator::Impl::failure() const {
+  if (control != nullptr) return control->attention() ? control->failure() : Status();
+  if (!aborted_alone.load(std::memory_order_acquire)) return {};
+  return rank_error(Code::aborted, rank, "rank {} (host {}) aborted the communicator", rank,
+                    cards[static_cast<std::size_t>(rank)].host);
+}
+
+Status Communicator::Impl::execute(const Operation& operation) {
+  TUTTI_TRY(failure());
+  if (size == 1) return execute_alone(operation);
+  const Call call = runtime::call_of(operation);
+  control->entered(call);
+  // Nothing is said about nothing. An uneven all-to-all may be empty here and not elsewhere.
+  const bool empty =
+      operation.count == 0 && !(operation.uneven && operation.collective == Collective::all_to_all);
+  if (!empty) {
+    if (Status status = dispatch(operation, call); !status.ok()) {
+      return control->report(std::move(status));
+    }
+  }
+  control->finished(operation.sequence);
+  return {};
+}
+
+Status Communicator::Impl::execute(std::span<const Transfer> transfers,
+                                   std::uint64_t last_collective) {
+  TUTTI_TRY(failure());
+  const bool own = std::any_of(transfers.begin(), transfers.end(),
+                               [this](const Transfer& one) { return one.peer == rank; });
+  std::vector<Transfer> others;
+  if (own) {
+    others = runtime::deliver_own(transfers, rank);
+    transfers = others;
+  }
+  if (transfers.empty()) return {};
+  Status status = point_to_point->run(transfers, last_collective);
+  return status.ok() ? Status() : control->report(std::move(status));
+}
+
+// A rank alone keeps what it has.
+Status Communicator::Impl::execute_alone(const Operation& operation) {
+  if (operation.recv == nullptr) return {};
+  std::span<const std::int64_t> counts = operation.shared_counts();
+  const bool exchanges = operation.uneven && operation.collective == Collective::all_to_all;
+  if (exchanges && operation.send_blocks.counts[0] != operation.recv_blocks.counts[0]) {
+    return error(Code::invalid_argument,
+                 "all_to_all_v: rank 0 sends {} elements to itself and receives {}; the two must "
+                 "be equal",
+                 operation.send_blocks.counts[0], operation.recv_blocks.counts[0]);
+  }
+  if (exchanges) counts = operation.send_blocks.counts;
+  const auto elements = static_cast<std::size_t>(counts.empty() ? operation.count : counts[0]);
+  if (elements == 0) return {};
+  const auto at = [&operation](const void* data, const Blocks& blocks) {
+    const std::int64_t offset = blocks.offsets.empty() ? 0 : blocks.offsets[0];
+    return static_cast<const std::byte*>(data) + offset * operation.element_bytes();
+  };
+  const std::byte* const from = at(operation.send, operation.send_blocks);
+  auto* const to = const_cast<std::byte*>(at(operation.recv, operation.recv_blocks));
+  if (operation.reduction.factor_kind() != Reduction::Factor::none) {
+    device::scale(operation.type, to, from, elements, operation.reduction);
+  } else if (from != to) {
+    device::copy(to, from, elements * size_of(operation.type), device::Store::cached);
+  }
+  return {};
+}
+
+Status Communicator::Impl::dispatch(const Operation& operation, const Call& call) {
+  const runtime::Choice& choice = selector->choose(operation);
+  if (choice.planned == nullptr) return run_engine(operation, call);
+  return run_planned(operation, call, *choice.planned);
+}
+
+// The engine has no factors: the output holds the products, and they are summed in place.
+Status Communicator::Impl::run_engine(const Operation& operation, const Call& call) {
+  if (operation.reduction.factor_kind() == Reduction::Factor::none) {
+    return engine->run(operation, call);
+  }
+  device::scale(operation.type, operation.recv, operation.send,
+                static_cast<std::size_t>(operation.count), operation.reduction);
+  Operation sum = operation;
+  sum.send = sum.recv;
+  sum.in_place = true;
+  sum.reduction = ReduceOp::sum;
+  return engine->run(sum, call);
+}
+
+Status Communicator::Impl::run_planned(const Operation& operation, const Call& call,
+                                       const collectives::Algorithm& algorithm) {
+  TUTTI_TRY_ASSIGN(const runtime::Binding* bound, binding(algorithm, operation));
+  if (!operation.in_place || algorithm.in_place) return executor->run(operation, call, *bound);
+  // Such algorithms write blocks before they have sent what lies there.
+  const auto bytes = static_cast<std::size_t>(operation.bytes() * size);
+  if (packed.size() < bytes) packed.resize(bytes);
+  device::copy(packed.data(), operation.send, bytes, device::Store::cached);
+  Operation apart = operation;
+  apart.send = packed.data();
+  apart.in_place = false;
+  return executor->run(apart, call, *bound);
+}
+
+Result<const runtime::Binding*> Communicator::Impl::binding(const collectives::Algorithm& algorithm,
+                                                            const Operation& operation) {
+  const plan::Shape shape = runtime::shape_of(operation, size);
+  std::unique_ptr<runtime::Binding>& slot = bindings[{&algorithm, shape.root}];
+  if (slot == nullptr) {
+    TUTTI_TRY_ASSIGN(slot, runtime::bind(algorithm, rank, shape, *links));
+  }
+  return slot.get();
+}
+
+}  // namespace tutti

@@ -1,0 +1,68 @@
+// The cold side of the executor: what a wait is for, and what went wrong.
+
+#include "base/error.h"
+#include "base/try.h"
+#include "runtime/executor.h"
+#include "runtime/tag.h"
+
+namespace tutti::runtime {
+
+using plan::Op;
+using plan::Step;
+
+Result<int> Executor::blocked_on() const {
+  int peer = -1;
+  for (int index = 0; index < lanes_used_; ++index) {
+    const Lane& lane = lanes_[static_cast<std::size_t>(index)];
+    if (lane.tile >= tiling_.tiles()) continue;
+    const Step& step = binding_->program.steps[lane.step];
+    const StepPort port = binding_->ports[static_cast<std::size_t>(index)][lane.step];
+    if (step.op != Op::send) TUTTI_TRY(port_error(port.recv->state(), step.peer));
+    if (peer < 0) peer = step.peer;
+  }
+  for (const auto& sender : binding_->senders) {
+    TUTTI_TRY(port_error(sender.port->state(), sender.peer));
+    if (peer < 0) peer = sender.peer;
+  }
+  return peer;
+}
+
+Status Executor::port_error(transport::PortState state, int peer) const {
+  if (state == transport::PortState::open) return {};
+  const std::string_view reason = binding_->links.at(peer)->broken_reason();
+  return rank_error(
+      Code::peer_failed, peer,
+      "rank {} lost its connection to rank {} in operation {} ({}): {}; look at that rank's output",
+      rank_, peer, call_->sequence, describe(*call_),
+      reason.empty() ? "that rank closed it" : reason);
+}
+
+Status Executor::unexpected(const Step& step, std::uint64_t tag, std::size_t bytes,
+                            std::size_t expected_bytes) const {
+  if ((tag & kPointToPoint) != 0) {
+    return rank_error(
+        Code::mismatch, step.peer,
+        "rank {} called {} as operation {} while rank {} called send({}, {}) to rank {}; every "
+        "rank must make the same collective calls in the same order, and receive what is sent "
+        "to it before the next one",
+        rank_, describe(*call_), call_->sequence, step.peer, name(type_of_tag(tag)),
+        count_of_tag(tag), rank_);
+  }
+  const std::uint64_t theirs = sequence_of_tag(tag, call_->sequence);
+  const bool same_call = tag == tag_ || (pairs_differ_ && theirs == call_->sequence);
+  if (!same_call) TUTTI_TRY(control_.mismatched(*call_, step.peer));
+  if (pairs_differ_) {
+    return rank_error(
+        Code::mismatch, step.peer,
+        "rank {} expects {} elements from rank {} in operation {} ({}), which sends another number "
+        "of them; recv_blocks.counts[{}] of rank {} must equal send_blocks.counts[{}] of rank {}",
+        rank_, operation_->recv_blocks.counts[static_cast<std::size_t>(step.peer)], step.peer,
+        call_->sequence, describe(*call_), step.peer, rank_, rank_, step.peer);
+  }
+  return rank_error(Code::mismatch, step.peer,
+                    "rank {} expected {} bytes from rank {} in operation {} ({}) but got {}: the "
+                    "ranks made different calls; compare their arguments",
+                    rank_, expected_bytes, step.peer, call_->sequence, describe(*call_), bytes);
+}
+
+}  // namespace tutti::runtime

@@ -1,0 +1,293 @@
+#include "runtime/point_to_point.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/error.h"
+#include "base/try.h"
+#include "device/reduce.h"
+#include "runtime/tag.h"
+
+namespace tutti::runtime {
+
+namespace {
+
+// Bytes of message `index` of a transfer, and where they begin.
+struct Fragment {
+  std::size_t offset = 0;
+  std::size_t bytes = 0;
+};
+
+Fragment fragment(const Transfer& transfer, std::int64_t index, std::size_t slot_bytes) {
+  const std::size_t offset = static_cast<std::size_t>(index) * slot_bytes;
+  return {offset, std::min(slot_bytes, transfer.bytes() - offset)};
+}
+
+std::int64_t message_count(const Transfer& transfer, std::size_t slot_bytes) {
+  const std::size_t messages = (transfer.bytes() + slot_bytes - 1) / slot_bytes;
+  return std::max<std::int64_t>(static_cast<std::int64_t>(messages), 1);
+}
+
+}  // namespace
+
+std::string describe(const Transfer& transfer) {
+  return fmt::format("{}({}, {}) {} rank {}", transfer.sends ? "send" : "recv", name(transfer.type),
+                     transfer.count, transfer.sends ? "to" : "from", transfer.peer);
+}
+
+Status check(const Transfer& transfer, int rank, int size, bool in_group) {
+  const std::string_view call = transfer.sends ? "send" : "recv";
+  if (static_cast<int>(transfer.type) >= kDataTypeCount) {
+    return error(Code::invalid_argument, "{}: type {} is no DataType; the values are 0 to {}", call,
+                 static_cast<int>(transfer.type), kDataTypeCount - 1);
+  }
+  if (transfer.count < 0) {
+    return error(Code::invalid_argument, "{}: count is {}; it must be 0 or more", call,
+                 transfer.count);
+  }
+  const auto element_bytes = static_cast<std::int64_t>(size_of(transfer.type));
+  if (transfer.count > std::numeric_limits<std::ptrdiff_t>::max() / element_bytes) {
+    return error(Code::invalid_argument,
+                 "{}: count {} of {} is more bytes than an address space "
+                 "holds",
+                 call, transfer.count, name(transfer.type));
+  }
+  if (transfer.peer < 0 || transfer.peer >= size) {
+    return error(Code::invalid_argument, "{}: peer is {}; the communicator has ranks 0 to {}", call,
+                 transfer.peer, size - 1);
+  }
+  if (transfer.data == nullptr && transfer.count > 0) {
+    return error(Code::invalid_argument, "{}: data is null although count is {}", call,
+                 transfer.count);
+  }
+  if (transfer.peer == rank && !in_group) {
+    return error(Code::invalid_argument,
+                 "{}: peer is this rank, {}, itself, which would wait for ever; call it in a "
+                 "group() together with its counterpart, or use send_recv()",
+                 call, rank);
+  }
+  return {};
+}
+
+namespace {
+
+struct Own {
+  std::vector<Transfer> sends;
+  std::vector<Transfer> receives;
+};
+
+Own own_transfers(std::span<const Transfer> transfers, int rank) {
+  Own own;
+  for (const Transfer& transfer : transfers) {
+    if (transfer.peer == rank) (transfer.sends ? own.sends : own.receives).push_back(transfer);
+  }
+  return own;
+}
+
+}  // namespace
+
+Status check_own(std::span<const Transfer> transfers, int rank) {
+  const Own own = own_transfers(transfers, rank);
+  if (own.sends.size() != own.receives.size()) {
+    return error(Code::invalid_argument,
+                 "rank {} sends {} messages to itself and receives {}; the two must be equal", rank,
+                 own.sends.size(), own.receives.size());
+  }
+  for (std::size_t i = 0; i < own.sends.size(); ++i) {
+    const Transfer& sent = own.sends[i];
+    const Transfer& received = own.receives[i];
+    if (sent.count == received.count && sent.type == received.type) continue;
+    return error(Code::invalid_argument, "rank {} called {} and {}; type and count must be equal",
+                 rank, describe(sent), describe(received));
+  }
+  return {};
+}
+
+std::vector<Transfer> deliver_own(std::span<const Transfer> transfers, int rank) {
+  const Own own = own_transfers(transfers, rank);
+  for (std::size_t i = 0; i < own.sends.size(); ++i) {
+    const Transfer& sent = own.sends[i];
+    if (sent.bytes() == 0 || sent.data == own.receives[i].data) continue;
+    device::copy(own.receives[i].data, sent.data, sent.bytes(), device::Store::cached);
+  }
+  std::vector<Transfer> others(transfers.begin(), transfers.end());
+  std::erase_if(others, [rank](const Transfer& transfer) { return transfer.peer == rank; });
+  return others;
+}
+
+Status PointToPoint::run(std::span<const Transfer> transfers, std::uint64_t sequence) {
+  sequence_ = sequence;
+  error_ = {};
+  TUTTI_TRY(open(transfers));
+  Status status = waiter_.run(
+      *this, [this] { return poll_fds(); }, [this] { return pass(); },
+      [this] { return blocked_on(); });
+  give_back();
+  return status.ok() ? std::move(error_) : std::move(status);
+}
+
+// Lower ranks first, as everybody does: then nobody waits for a connection in a circle.
+Status PointToPoint::open(std::span<const Transfer> transfers) {
+  used_ = 0;
+  for (const Transfer& transfer : transfers) stream_of(transfer).transfers.push_back(&transfer);
+  const auto streams = std::span(streams_).first(used_);
+  std::sort(streams.begin(), streams.end(),
+            [](const Stream& a, const Stream& b) { return a.peer < b.peer; });
+  for (Stream& stream : streams) {
+    TUTTI_TRY_ASSIGN(stream.link, links_.link(stream.peer));
+    start_transfer(stream);
+  }
+  return {};
+}
+
+PointToPoint::Stream& PointToPoint::stream_of(const Transfer& transfer) {
+  for (std::size_t i = 0; i < used_; ++i) {
+    if (streams_[i].peer == transfer.peer && streams_[i].sends == transfer.sends) {
+      return streams_[i];
+    }
+  }
+  if (used_ == streams_.size()) streams_.emplace_back();
+  Stream& stream = streams_[used_++];
+  stream.peer = transfer.peer;
+  stream.sends = transfer.sends;
+  stream.transfers.clear();
+  stream.current = 0;
+  return stream;
+}
+
+void PointToPoint::start_transfer(Stream& stream) {
+  stream.message = 0;
+  stream.lent = nullptr;
+  if (stream.done() || !stream.sends) return;
+  const Transfer& transfer = *stream.transfers[stream.current];
+  const transport::Caps& caps = stream.link->caps();
+  if (caps.borrow_bytes == 0 || transfer.bytes() < caps.borrow_bytes) return;
+  stream.lent = stream.link->acquire(transfer.data, transfer.bytes());
+  if (stream.lent != nullptr) borrowed_.push_back({stream.link, stream.lent});
+}
+
+Pass PointToPoint::pass() {
+  bool progressed = false;
+  bool done = true;
+  for (Stream& stream : std::span(streams_).first(used_)) {
+    while (!stream.done() && error_.ok() && (stream.sends ? send(stream) : receive(stream))) {
+      progressed = true;
+    }
+    done = done && stream.done();
+  }
+  if (!error_.ok()) return Pass::done;
+  if (progressed && !done) return Pass::progressed;
+  return flush() && done ? Pass::done : Pass::blocked;
+}
+
+bool PointToPoint::send(Stream& stream) {
+  const Transfer& transfer = *stream.transfers[stream.current];
+  const Fragment part = fragment(transfer, stream.message, stream.link->caps().slot_bytes);
+  const auto* data = static_cast<const std::byte*>(transfer.data) + part.offset;
+  const std::uint64_t tag = point_to_point_tag(transfer.type, transfer.count);
+  transport::SendPort& port =
+      stream.link->send_port(static_cast<int>(stream.message % links_.lanes()));
+  if (stream.lent != nullptr) {
+    if (!port.send_from({data, part.bytes}, *stream.lent, tag)) return false;
+    return next(stream);
+  }
+  const std::span<std::byte> window = port.reserve(part.bytes);
+  if (window.data() == nullptr) return false;
+  device::copy(window.data(), data, part.bytes, device::Store::cached);
+  port.commit(part.bytes, tag);
+  return next(stream);
+}
+
+bool PointToPoint::receive(Stream& stream) {
+  const Transfer& transfer = *stream.transfers[stream.current];
+  const Fragment part = fragment(transfer, stream.message, stream.link->caps().slot_bytes);
+  transport::RecvPort& port =
+      stream.link->recv_port(static_cast<int>(stream.message % links_.lanes()));
+  const std::span<const std::byte> incoming = port.peek();
+  if (incoming.data() == nullptr) return false;
+  if (port.tag() != point_to_point_tag(transfer.type, transfer.count) ||
+      incoming.size() != part.bytes) {
+    error_ = unexpected(stream, port.tag(), incoming.size());
+    return true;
+  }
+  device::copy(static_cast<std::byte*>(transfer.data) + part.offset, incoming.data(), part.bytes,
+               device::Store::cached);
+  port.release();
+  return next(stream);
+}
+
+bool PointToPoint::next(Stream& stream) {
+  const std::size_t slot_bytes = stream.link->caps().slot_bytes;
+  if (++stream.message < message_count(*stream.transfers[stream.current], slot_bytes)) return true;
+  ++stream.current;
+  start_transfer(stream);
+  return true;
+}
+
+bool PointToPoint::flush() {
+  bool flushed = true;
+  for (const Stream& stream : std::span(streams_).first(used_)) {
+    for (int lane = 0; stream.sends && lane < links_.lanes(); ++lane) {
+      flushed = stream.link->send_port(lane).flush() && flushed;
+    }
+  }
+  return flushed;
+}
+
+void PointToPoint::give_back() {
+  for (const Borrowed& one : borrowed_) one.link->release(one.memory);
+  borrowed_.clear();
+}
+
+std::span<pollfd> PointToPoint::poll_fds() {
+  fds_.clear();
+  const Stream* previous = nullptr;  // the two directions with one peer follow each other
+  for (const Stream& stream : std::span(streams_).first(used_)) {
+    if (previous == nullptr || previous->link != stream.link) stream.link->add_poll_fds(fds_);
+    previous = &stream;
+  }
+  return fds_;
+}
+
+Result<int> PointToPoint::blocked_on() const {
+  int peer = -1;
+  for (const Stream& stream : std::span(streams_).first(used_)) {
+    const int lane = static_cast<int>(stream.message % links_.lanes());
+    const transport::PortState state =
+        stream.sends ? stream.link->send_port(lane).state() : stream.link->recv_port(lane).state();
+    if (state != transport::PortState::open && (stream.sends || !stream.done())) {
+      const std::string_view reason = stream.link->broken_reason();
+      return rank_error(Code::peer_failed, stream.peer,
+                        "rank {} lost its connection to rank {} in {}: {}; look at that rank's "
+                        "output",
+                        rank_, stream.peer, text(),
+                        reason.empty() ? "that rank closed it" : reason);
+    }
+    if (peer < 0 && !stream.done()) peer = stream.peer;
+  }
+  return peer >= 0 ? peer : streams_.front().peer;
+}
+
+std::string PointToPoint::text() const {
+  for (const Stream& stream : std::span(streams_).first(used_)) {
+    if (!stream.done()) return describe(*stream.transfers[stream.current]);
+  }
+  return "send";
+}
+
+Status PointToPoint::unexpected(const Stream& stream, std::uint64_t tag, std::size_t bytes) const {
+  const Transfer& mine = *stream.transfers[stream.current];
+  if ((tag & kPointToPoint) == 0) {
+    return rank_error(Code::mismatch, stream.peer,
+                      "rank {} called {} while rank {} called a collective, its operation {}; "
+                      "receive what is sent before the next collective, and only that",
+                      rank_, describe(mine), stream.peer, sequence_of_tag(tag, sequence_));
+  }
+  return rank_error(Code::mismatch, stream.peer,
+                    "rank {} called {} while rank {} called send({}, {}) to it (a message of {} "
+                    "bytes came); type and count of a send and its recv must be equal",
+                    rank_, describe(mine), stream.peer, name(type_of_tag(tag)), count_of_tag(tag),
+                    bytes);
+}
+
+}  // namespace tutti::runtime

@@ -1,0 +1,106 @@
+// Sends and receives: any number of them, which move together whatever their order.
+//
+// A transfer travels as messages of at most a slot, message k on lane k mod lanes; one without
+// elements is one empty message. Transfers with one peer in one direction keep their order. All
+// others move independently, so that a set of transfers never deadlocks by its order.
+//
+// No allocation once as many transfers have been seen. One thread at a time.
+#pragma once
+
+#include <poll.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/activity.h"
+#include "runtime/binding.h"
+#include "runtime/waiter.h"
+#include "tutti/status.h"
+#include "tutti/types.h"
+
+namespace tutti::runtime {
+
+// One send or receive, as the caller made it. Borrows the caller's buffer.
+struct Transfer {
+  bool sends = false;
+  void* data = nullptr;  // only read by a send
+  std::int64_t count = 0;
+  DataType type = DataType::float32;
+  int peer = 0;
+
+  std::size_t bytes() const { return static_cast<std::size_t>(count) * size_of(type); }
+};
+
+// "send(float32, 1024) to rank 3"
+std::string describe(const Transfer& transfer);
+
+// invalid_argument names the argument and its value. A rank may be its own peer in a group only.
+Status check(const Transfer& transfer, int rank, int size, bool in_group);
+
+// What a rank sends to itself: its k-th send is its k-th receive. invalid_argument when they do not
+// match.
+Status check_own(std::span<const Transfer> transfers, int rank);
+
+// Copies it, and returns the transfers with others. REQUIRES: check_own().
+std::vector<Transfer> deliver_own(std::span<const Transfer> transfers, int rank);
+
+class PointToPoint final : private Activity {
+ public:
+  PointToPoint(Waiter& waiter, Links& links, int rank)
+      : waiter_(waiter), links_(links), rank_(rank) {}
+
+  // Runs them to the end. `sequence` is that of the collective before them. Errors are final for
+  // the communicator. REQUIRES: no transfer with oneself.
+  Status run(std::span<const Transfer> transfers, std::uint64_t sequence);
+
+ private:
+  // The transfers with one peer in one direction, first one first.
+  struct Stream {
+    transport::Link* link = nullptr;
+    int peer = 0;
+    bool sends = false;
+    std::vector<const Transfer*> transfers;
+    std::size_t current = 0;
+    std::int64_t message = 0;  // of the current transfer
+    // Of what is sent: memory of the current transfer that needs no copy, or null.
+    const transport::Registration* lent = nullptr;
+
+    bool done() const { return current == transfers.size(); }
+  };
+
+  Status open(std::span<const Transfer> transfers);
+  Stream& stream_of(const Transfer& transfer);
+  void start_transfer(Stream& stream);
+  Pass pass();
+  // Moves the stream's next message. False when its port is not ready.
+  bool send(Stream& stream);
+  bool receive(Stream& stream);
+  bool next(Stream& stream);
+  bool flush();
+  void give_back();
+  std::span<pollfd> poll_fds();
+  Result<int> blocked_on() const;
+  Status unexpected(const Stream& stream, std::uint64_t tag, std::size_t bytes) const;
+
+  std::uint64_t sequence() const override { return sequence_; }
+  std::string text() const override;
+
+  Waiter& waiter_;
+  Links& links_;
+  int rank_;
+  std::uint64_t sequence_ = 0;
+  std::vector<Stream> streams_;  // the first used_ are in use, the others keep their memory
+  std::size_t used_ = 0;
+  struct Borrowed {
+    transport::Link* link;
+    const transport::Registration* memory;
+  };
+  std::vector<Borrowed> borrowed_;
+  Status error_;
+  std::vector<pollfd> fds_;
+};
+
+}  // namespace tutti::runtime
