@@ -117,7 +117,7 @@ TEST(Select, SuitsTheSizeOfBlocks) {
   EXPECT_EQ(chosen(Kind::scatter, 16, 64 << 20), "flat");
   EXPECT_EQ(chosen(Kind::reduce, 16, 1024), "binomial");
   EXPECT_EQ(chosen(Kind::reduce, 16, 256 << 10), "reduce_scatter_gather");
-  EXPECT_EQ(chosen(Kind::reduce, 4, 64 << 20), "chain");
+  EXPECT_EQ(chosen(Kind::reduce, 3, 64 << 20), "chain");
   EXPECT_EQ(chosen(Kind::barrier, 16, 1), "dissemination");
 }
 

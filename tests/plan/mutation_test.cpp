@@ -193,7 +193,7 @@ class Score {
   void print(const std::string& title) const {
     const int found_out = count(kKilled) + count(kToldApart);
     const int different = found_out + survivors();
-    std::cout << std::setw(32) << std::left << title << 100.0 * found_out / different << " % of "
+    std::cout << std::setw(38) << std::left << title << 100.0 * found_out / different << " % of "
               << different << ':';
     for (const auto& [outcome, count] : counts_) std::cout << "  " << outcome << ' ' << count;
     std::cout << '\n';
