@@ -23,6 +23,9 @@ plan::CostTerms recursive_doubling_all_reduce_cost(const plan::Shape& shape);
 plan::Program halving_doubling_all_reduce(plan::Rank rank, const plan::Shape& shape);
 plan::CostTerms halving_doubling_all_reduce_cost(const plan::Shape& shape);
 
+plan::Program reduce_scatter_all_gather_all_reduce(plan::Rank rank, const plan::Shape& shape);
+plan::CostTerms reduce_scatter_all_gather_all_reduce_cost(const plan::Shape& shape);
+
 plan::Program direct_all_reduce(plan::Rank rank, const plan::Shape& shape);
 plan::CostTerms direct_all_reduce_cost(const plan::Shape& shape);
 
@@ -37,6 +40,9 @@ plan::CostTerms double_binary_tree_broadcast_cost(const plan::Shape& shape);
 
 plan::Program scatter_all_gather_broadcast(plan::Rank rank, const plan::Shape& shape);
 plan::CostTerms scatter_all_gather_broadcast_cost(const plan::Shape& shape);
+
+plan::Program circulant_broadcast(plan::Rank rank, const plan::Shape& shape);
+plan::CostTerms circulant_broadcast_cost(const plan::Shape& shape);
 
 plan::Program flat_broadcast(plan::Rank rank, const plan::Shape& shape);
 plan::CostTerms flat_broadcast_cost(const plan::Shape& shape);

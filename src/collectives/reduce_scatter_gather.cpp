@@ -5,7 +5,6 @@
 // 2 ceil(log2(n)) rounds and 2 (n - 1)/n S bytes on the longest path, for any n: for long messages
 // that are not long enough to be pipelined.
 #include "collectives/builders.h"
-#include "collectives/rank_math.h"
 
 namespace tutti::collectives {
 
@@ -18,14 +17,12 @@ plan::Program reduce_scatter_gather_reduce(plan::Rank rank, const plan::Shape& s
 
 plan::CostTerms reduce_scatter_gather_reduce_cost(const plan::Shape& shape) {
   // Both halves have the same rounds, bytes and largest message.
-  const plan::CostTerms half = bruck_reduce_scatter_cost(shape);
-  return {.rounds = 2 * half.rounds,
-          .path_bytes = 2 * half.path_bytes,
-          .path_reduce = half.path_reduce,
-          .port_messages = 2 * half.port_messages,
-          .port_bytes = 2 * half.port_bytes,
-          .port_reduce = half.port_reduce,
-          .message_fraction = half.message_fraction};
+  plan::CostTerms terms = bruck_reduce_scatter_cost(shape);
+  terms.rounds *= 2;
+  terms.path_bytes *= 2;
+  terms.port_messages *= 2;
+  terms.port_bytes *= 2;
+  return terms;
 }
 
 }  // namespace tutti::collectives

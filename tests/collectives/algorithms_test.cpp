@@ -27,10 +27,10 @@ std::vector<std::string> names_of(Kind kind) {
 TEST(Algorithms, AreInTheTable) {
   EXPECT_THAT(names_of(Kind::all_reduce),
               testing::ElementsAre("ring", "double_binary_tree", "recursive_doubling",
-                                   "halving_doubling", "direct"));
+                                   "halving_doubling", "reduce_scatter_all_gather", "direct"));
   EXPECT_THAT(names_of(Kind::broadcast),
               testing::ElementsAre("binomial", "chain", "double_binary_tree", "scatter_all_gather",
-                                   "flat"));
+                                   "circulant", "flat"));
   EXPECT_THAT(names_of(Kind::reduce),
               testing::ElementsAre("binomial", "chain", "double_binary_tree",
                                    "reduce_scatter_gather", "flat"));
@@ -38,7 +38,7 @@ TEST(Algorithms, AreInTheTable) {
               testing::ElementsAre("ring", "recursive_doubling", "bruck", "pat", "direct"));
   EXPECT_THAT(names_of(Kind::reduce_scatter),
               testing::ElementsAre("ring", "halving", "bruck", "pat", "pairwise"));
-  EXPECT_THAT(names_of(Kind::all_to_all), testing::ElementsAre("pairwise", "bruck", "direct"));
+  EXPECT_THAT(names_of(Kind::all_to_all), testing::ElementsAre("pairwise", "direct", "bruck"));
   EXPECT_THAT(names_of(Kind::gather), testing::ElementsAre("binomial", "flat"));
   EXPECT_THAT(names_of(Kind::scatter), testing::ElementsAre("binomial", "flat"));
   EXPECT_THAT(names_of(Kind::barrier), testing::ElementsAre("dissemination", "tree"));
@@ -87,7 +87,38 @@ TEST(Select, SuitsTheSize) {
   EXPECT_EQ(select({Kind::broadcast, 16, 0}, 8, model).name, "binomial");
   EXPECT_EQ(select({Kind::broadcast, 3, 0}, 1 << 30, model).name, "chain");
   // Many ranks: a ring takes too many rounds, and enough lanes keep the trees busy.
-  EXPECT_EQ(select({Kind::all_reduce, 1000, 0}, 8 << 20, {.lanes = 8}).name, "double_binary_tree");
+  EXPECT_EQ(select({Kind::all_reduce, 1000, 0}, 64 << 20, {.lanes = 16}).name,
+            "double_binary_tree");
+  // Neither a power of two nor pipelined.
+  EXPECT_EQ(select({Kind::all_reduce, 12, 0}, 256 << 10, model).name, "reduce_scatter_all_gather");
+  EXPECT_EQ(select({Kind::broadcast, 64, 0}, 512 << 10, model).name, "circulant");
+}
+
+// Few ranks, many ranks, and sizes between.
+TEST(Select, SuitsTheSizeOfBlocks) {
+  const LinkModel model;
+  const auto chosen = [&](Kind kind, Rank ranks, std::int64_t bytes) {
+    return select({kind, ranks, 0}, bytes, model).name;
+  };
+  EXPECT_EQ(chosen(Kind::all_gather, 16, 1024), "recursive_doubling");
+  EXPECT_EQ(chosen(Kind::all_gather, 17, 1024), "bruck");
+  EXPECT_EQ(chosen(Kind::all_gather, 64, 2 << 20), "pat");
+  EXPECT_EQ(chosen(Kind::all_gather, 64, 64 << 20), "ring");
+  EXPECT_EQ(chosen(Kind::reduce_scatter, 16, 1024), "halving");
+  EXPECT_EQ(chosen(Kind::reduce_scatter, 17, 1024), "bruck");
+  EXPECT_EQ(chosen(Kind::reduce_scatter, 64, 2 << 20), "pat");
+  EXPECT_EQ(chosen(Kind::reduce_scatter, 64, 64 << 20), "ring");
+  EXPECT_EQ(chosen(Kind::all_to_all, 16, 1024), "bruck");
+  EXPECT_EQ(chosen(Kind::all_to_all, 16, 4 << 20), "pairwise");
+  EXPECT_EQ(chosen(Kind::all_to_all, 17, 4 << 20), "direct");
+  EXPECT_EQ(chosen(Kind::gather, 16, 1024), "binomial");
+  EXPECT_EQ(chosen(Kind::gather, 16, 64 << 20), "flat");
+  EXPECT_EQ(chosen(Kind::scatter, 16, 1024), "binomial");
+  EXPECT_EQ(chosen(Kind::scatter, 16, 64 << 20), "flat");
+  EXPECT_EQ(chosen(Kind::reduce, 16, 1024), "binomial");
+  EXPECT_EQ(chosen(Kind::reduce, 16, 256 << 10), "reduce_scatter_gather");
+  EXPECT_EQ(chosen(Kind::reduce, 3, 64 << 20), "chain");
+  EXPECT_EQ(chosen(Kind::barrier, 16, 1), "dissemination");
 }
 
 }  // namespace

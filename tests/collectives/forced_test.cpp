@@ -55,15 +55,15 @@ TEST(Forced, TakesTheCallersNames) {
   EXPECT_EQ(forced->of(Kind::all_reduce), "shm");
   EXPECT_EQ(fault("broadcast:shm", engines),
             "TUTTI_ALGORITHM=broadcast:shm: no such algorithm; broadcast has binomial, chain, "
-            "double_binary_tree, scatter_all_gather, flat. Did you mean chain?");
+            "double_binary_tree, scatter_all_gather, circulant, flat. Did you mean chain?");
 }
 
 TEST(Forced, ListsTheAlgorithms) {
   constexpr std::array engines = {Name{Kind::all_reduce, "shm"}};
   EXPECT_EQ(fault("broadcast:chain,all_reduce:rng", engines),
             "TUTTI_ALGORITHM=all_reduce:rng: no such algorithm; all_reduce has ring, "
-            "double_binary_tree, recursive_doubling, halving_doubling, direct, shm. Did you mean "
-            "ring?");
+            "double_binary_tree, recursive_doubling, halving_doubling, reduce_scatter_all_gather, "
+            "direct, shm. Did you mean ring?");
 }
 
 TEST(Forced, ListsTheCollectives) {

@@ -3,18 +3,22 @@
 // rule below that looks at the steps alone.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <compare>
 #include <iomanip>
 #include <iostream>
 #include <map>
+#include <set>
 
+#include "plan/layout.h"
 #include "plan/plans.h"
 #include "plan/verify.h"
 
 namespace tutti::plan {
 namespace {
 
-enum class Change { peer, chunk, count, op, drop, doubled, swap, flag };
+enum class Change { peer, chunk, count, op, scratch, drop, doubled, swap, flag };
 
 struct Mutant {
   Change change;
@@ -42,6 +46,9 @@ void change_fields(std::vector<Mutant>& mutants, const Program& program, std::si
     step = right;
     step.count += static_cast<std::uint32_t>(offset);
     add(mutants, Change::count, program, i, step);
+    step = right;
+    step.scratch = static_cast<std::uint16_t>(step.scratch + offset);
+    add(mutants, Change::scratch, program, i, step);
   }
   for (const Op op : {Op::send, Op::recv, Op::recv_reduce, Op::copy}) {
     if (op == right.op) continue;
@@ -54,7 +61,8 @@ void change_fields(std::vector<Mutant>& mutants, const Program& program, std::si
     if (op == Op::recv_reduce) step.flags = kFromInput;
     add(mutants, Change::op, program, i, step);
   }
-  for (const std::uint8_t flag : {kIncomingFirst, kFinal, kFromInput, kFuseNext, kTransient}) {
+  for (const std::uint8_t flag :
+       {kIncomingFirst, kFinal, kFromInput, kFuseNext, kTransient, kMore, kInScratch}) {
     step = right;
     step.flags ^= flag;
     add(mutants, Change::flag, program, i, step);
@@ -81,27 +89,74 @@ bool is_receive(const Step& step) {
   return step.op == Op::recv || step.op == Op::recv_reduce;
 }
 
-// A copy does not touch the input, and in place it does nothing at all.
-bool sends_what_is_copied(const Step& a, const Step& b) {
-  return a.op == Op::send && (a.flags & kFromInput) != 0 && b.op == Op::copy;
+// One chunk's place in a rank's memory.
+struct Cell {
+  enum Space : std::uint8_t { input, output, scratch };
+  Space space;
+  std::uint32_t position;
+
+  auto operator<=>(const Cell&) const = default;
+};
+
+Cell input_cell(const Shape& shape, std::uint32_t chunk, bool in_place) {
+  if (in_place) return {Cell::output, in_place_twin(shape, chunk)};
+  return {Cell::input, chunk};
 }
 
-// Two neighbours may change places when neither writes chunks that the other touches, input and
-// output taken as one, and they do not use one channel. That waiting for one before the other
-// cannot deadlock is what the verifier's run with one credit shows.
-bool independent(const Step& a, const Step& b) {
-  if (sends_what_is_copied(a, b) || sends_what_is_copied(b, a)) return true;
-  const bool overlap = a.chunk < b.chunk + b.count && b.chunk < a.chunk + a.count;
-  if (overlap && (a.op != Op::send || b.op != Op::send)) return false;
+// What a step reads and what it writes, whether in place or not.
+struct Touched {
+  std::set<Cell> read;
+  std::set<Cell> written;
+};
+
+Touched touched(const Step& step, const Shape& shape, bool in_place) {
+  Touched result;
+  for (std::uint32_t i = 0; i < step.count; ++i) {
+    const std::uint32_t chunk = step.chunk + i;
+    const bool in_scratch = (step.flags & kInScratch) != 0;
+    const Cell named =
+        in_scratch ? Cell{Cell::scratch, step.scratch + i} : Cell{Cell::output, chunk};
+    const Cell source = (step.flags & kFromInput) != 0 || step.op == Op::copy
+                            ? input_cell(shape, chunk, in_place)
+                            : named;
+    if (step.op == Op::copy && source == named) continue;
+    if (step.op != Op::recv) result.read.insert(source);
+    if (step.op != Op::send) result.written.insert(named);
+  }
+  return result;
+}
+
+bool meet(const std::set<Cell>& a, const std::set<Cell>& b) {
+  return std::any_of(a.begin(), a.end(), [&](const Cell& cell) { return b.count(cell) != 0; });
+}
+
+// Two neighbours may change places when each is a message of its own, neither writes what the other
+// touches, and they do not use one channel. That waiting for one before the other cannot deadlock
+// is what the verifier's run with one credit shows.
+bool independent(const Program& program, std::size_t i, const Shape& shape, bool may_be_in_place) {
+  const Step& a = program.steps[i];
+  const Step& b = program.steps[i + 1];
+  const bool continued = i > 0 && (program.steps[i - 1].flags & kMore) != 0;
+  if (continued || ((a.flags | b.flags) & kMore) != 0) return false;
+  for (const bool in_place : {false, true}) {
+    if (in_place && !may_be_in_place) continue;
+    const Touched first = touched(a, shape, in_place);
+    const Touched second = touched(b, shape, in_place);
+    if (meet(first.written, second.read) || meet(first.written, second.written) ||
+        meet(first.read, second.written)) {
+      return false;
+    }
+  }
   const bool one_channel =
       a.op != Op::copy && b.op != Op::copy && a.peer == b.peer && is_receive(a) == is_receive(b);
   return !one_channel;
 }
 
 // Why a mutant that the verifier passes does the same as `right`; empty if there is no reason.
-std::string_view equivalence(const Mutant& mutant, const Program& right) {
+std::string_view equivalence(const Mutant& mutant, const Program& right, const Shape& shape,
+                             bool may_be_in_place) {
   const Step& step = right.steps[mutant.step];
-  if (mutant.change == Change::swap && independent(step, right.steps[mutant.step + 1])) {
+  if (mutant.change == Change::swap && independent(right, mutant.step, shape, may_be_in_place)) {
     return "swap of independent steps";
   }
   if (mutant.change == Change::doubled && step.op == Op::copy) return "copy done twice";
@@ -114,7 +169,7 @@ class Score {
  public:
   void test_plan(const collectives::Algorithm& algorithm, const Shape& shape) {
     plan_ = whole_plan(algorithm.build, shape);
-    const Result<Verdict> right = verify(shape, plan_);
+    const Result<Verdict> right = verify(shape, plan_, {.in_place = algorithm.in_place});
     ASSERT_TRUE(right.ok()) << right.status().message();
     for (Program& program : plan_) {
       const Program original = program;
@@ -123,38 +178,52 @@ class Score {
           program = mutant.program;
           SCOPED_TRACE(describe(algorithm, shape) + "\nright:\n" + text(original) + "mutant:\n" +
                        text(mutant.program));
-          judge(shape, mutant, original, right->order);
+          judge(algorithm, shape, mutant, original, right->order);
         }
       }
       program = original;
     }
   }
 
+  void add(const Score& other) {
+    for (const auto& [outcome, count] : other.counts_) counts_[outcome] += count;
+  }
+
+  // The share of the mutants found out among those that are not the same plan, and all outcomes.
   void print(const std::string& title) const {
-    std::cout << std::setw(32) << std::left << title;
+    const int found_out = count(kKilled) + count(kToldApart);
+    const int different = found_out + survivors();
+    std::cout << std::setw(38) << std::left << title << 100.0 * found_out / different << " % of "
+              << different << ':';
     for (const auto& [outcome, count] : counts_) std::cout << "  " << outcome << ' ' << count;
     std::cout << '\n';
   }
 
-  int survivors() const {
-    const auto entry = counts_.find("SURVIVED");
+  int survivors() const { return count(kSurvived); }
+
+ private:
+  static constexpr const char* kKilled = "killed";
+  // A right plan, but another: its ranks agree on bits that the verdict tells from the original's.
+  static constexpr const char* kToldApart = "told apart by order";
+  static constexpr const char* kSurvived = "SURVIVED";
+
+  int count(const std::string& outcome) const {
+    const auto entry = counts_.find(outcome);
     return entry == counts_.end() ? 0 : entry->second;
   }
 
- private:
-  void judge(const Shape& shape, const Mutant& mutant, const Program& original,
-             std::uint64_t right_order) {
-    const Result<Verdict> verdict = verify(shape, plan_, {.seed = 1, .random_interleavings = 0});
+  void judge(const collectives::Algorithm& algorithm, const Shape& shape, const Mutant& mutant,
+             const Program& original, std::uint64_t right_order) {
+    const Result<Verdict> verdict = verify(
+        shape, plan_, {.seed = 1, .random_interleavings = 0, .in_place = algorithm.in_place});
     if (!verdict.ok()) {
-      ++counts_["killed"];
+      ++counts_[kKilled];
     } else if (verdict->order != right_order) {
-      // A right plan, but another: its ranks agree on bits that the verdict tells from the
-      // original's.
-      ++counts_["told apart by order"];
+      ++counts_[kToldApart];
     } else {
-      const std::string_view reason = equivalence(mutant, original);
+      const std::string_view reason = equivalence(mutant, original, shape, algorithm.in_place);
       EXPECT_FALSE(reason.empty()) << "the verifier passes this mutant";
-      ++counts_[reason.empty() ? "SURVIVED" : "equal: " + std::string(reason)];
+      ++counts_[reason.empty() ? kSurvived : "equal: " + std::string(reason)];
     }
   }
 
@@ -166,21 +235,24 @@ class Score {
 #ifdef TUTTI_SANITIZE
 constexpr std::array<Rank, 3> kRanks = {2, 3, 4};
 #else
-constexpr std::array<Rank, 6> kRanks = {2, 3, 4, 5, 6, 8};
+constexpr std::array<Rank, 7> kRanks = {2, 3, 4, 5, 6, 7, 8};
 #endif
 
 TEST(Mutation, EveryMutantIsKilledOrTheSamePlan) {
+  Score total;
   for (const collectives::Algorithm& algorithm : collectives::algorithms()) {
     Score score;
     for (const Rank ranks : kRanks) {
       for (const Rank root : {0, 1}) {
-        if (root > 0 && algorithm.kind == Kind::all_reduce) continue;
+        if (root > 0 && !has_root(algorithm.kind)) continue;
         score.test_plan(algorithm, {algorithm.kind, ranks, root});
       }
     }
     score.print(std::string(name(algorithm.kind)) + " " + std::string(algorithm.name));
+    total.add(score);
     ASSERT_EQ(score.survivors(), 0);
   }
+  total.print("in total");
 }
 
 }  // namespace
