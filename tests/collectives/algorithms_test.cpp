@@ -121,5 +121,14 @@ TEST(Select, SuitsTheSizeOfBlocks) {
   EXPECT_EQ(chosen(Kind::barrier, 16, 1), "dissemination");
 }
 
+// Bruck's forwards blocks whose sizes only their senders and receivers know.
+TEST(Select, LeavesOutRowsThatNeedUnknownSizes) {
+  const Shape shape{Kind::all_to_all, 16, 0};
+  EXPECT_EQ(select(shape, 1024, {}, /*any_blocks=*/true).name, "pairwise");
+  for (const Algorithm& row : algorithms()) {
+    EXPECT_EQ(row.any_blocks, row.kind != Kind::all_to_all || row.name != "bruck") << row.name;
+  }
+}
+
 }  // namespace
 }  // namespace tutti::collectives
