@@ -77,7 +77,8 @@ TEST(Fuse, KeepsAReductionOfWhichAPartIsReadLater) {
 TEST(StableSends, AreThoseWhoseChunksStayAsTheyAre) {
   Program p{.chunks = 3, .largest_message = 2, .steps = {}};
   p.send(1, 0).recv_reduce(1, 1).send(1, 1).recv(1, 0).send(1, 0).send(1, 1, 2).recv(1, 2);
-  EXPECT_EQ(stable_sends(p, kAllReduce), (std::vector<bool>{false, false, true, false, true, false, false}));
+  EXPECT_EQ(stable_sends(p, kAllReduce),
+            (std::vector<bool>{false, false, true, false, true, false, false}));
 }
 
 TEST(StableSends, ACopyWritesToo) {

@@ -79,7 +79,10 @@ TEST(Structure, NamesTheFaultyStep) {
   EXPECT_EQ(first_step([](Step& step) { step.scratch = 1; }),
             "plan: rank 1 step 0 (send -> 0  chunk 0  from_input) has a scratch position that it "
             "does not use");
-  EXPECT_THAT(first_step([](Step& step) { step.op = Op::copy; }),
+  EXPECT_THAT(first_step([](Step& step) {
+                step.op = Op::copy;
+                step.flags = 0;
+              }),
               HasSubstr("copies, and yet names a peer"));
   EXPECT_THAT(first_step([](Step& step) { step.peer = 2; }),
               HasSubstr("(send -> 2  chunk 0  from_input) names a peer out of range"));
@@ -87,7 +90,7 @@ TEST(Structure, NamesTheFaultyStep) {
   EXPECT_THAT(first_step([](Step& step) { step.peer = 1; }),
               HasSubstr("names its own rank as peer"));
   EXPECT_THAT(first_step([](Step& step) { step.count = 2; }),
-              HasSubstr("exceeds the plan's largest message"));
+              HasSubstr("covers chunks out of range"));
   EXPECT_THAT(first_step([](Step& step) { step.count = 0; }), HasSubstr("covers no chunk"));
   EXPECT_THAT(first_step([](Step& step) { step.chunk = 1; }),
               HasSubstr("covers chunks out of range"));
@@ -116,7 +119,7 @@ TEST(Structure, WantsEqualTilesOnAllRanks) {
 
 TEST(Structure, ForbidsReductionsInABroadcast) {
   EXPECT_THAT(broadcast_fault_after([](Plan& plan) { plan[1].steps[0].op = Op::recv_reduce; }),
-              HasSubstr("rank 1 step 0 (recv_reduce <- 0  chunk 0) reduces in a broadcast"));
+              HasSubstr("rank 1 step 0 (recv_reduce <- 0  chunk 0) reduces in a collective that moves"));
 }
 
 TEST(Verify, FindsReadsOfUndefinedValues) {
@@ -127,7 +130,7 @@ TEST(Verify, FindsReadsOfUndefinedValues) {
               HasSubstr("rank 0 step 1 (recv_reduce <- 1  chunk 0  final) reduces into chunk 0, "
                         "which holds nothing defined"));
   EXPECT_THAT(broadcast_fault_after([](Plan& plan) { plan[1].steps.push_back({.op = Op::copy}); }),
-              HasSubstr("rank 1 step 1 (copy  chunk 0) copies chunk 0, which holds nothing"));
+              HasSubstr("rank 1 step 1 (copy  chunk 0) reads chunks that the input does not have"));
 }
 
 TEST(Verify, TreatsATransientValueAsUndefined) {
@@ -170,7 +173,7 @@ TEST(Verify, FindsADependenceOnBuffering) {
     const std::uint8_t flags = peer < rank ? kFinal | kIncomingFirst : int{kFinal};
     Program& p = plan[static_cast<std::size_t>(rank)];
     p.send(peer, 0).send(peer, 1).recv_reduce(peer, 0, 1, flags).recv_reduce(peer, 1, 1, flags);
-    resolve_buffers(p, true);
+    resolve_buffers(p, rank, kReduce);
   }
   EXPECT_THAT(fault(kReduce, plan), HasSubstr("deadlock: rank 0 step 1 (send -> 1  chunk 1"));
   EXPECT_THAT(fault(kReduce, plan), HasSubstr("(credits 1, "));
@@ -217,7 +220,7 @@ TEST(Verify, FindsInputsOverwrittenInPlace) {
   plan[0].recv(1, 0).send(1, 0).recv(1, 0);
   plan[0].steps[1].flags = kFromInput;
   plan[1].send(0, 0).recv_reduce(0, 0, 1, kFinal).send(0, 0);
-  resolve_buffers(plan[1], true);
+  resolve_buffers(plan[1], 1, kReduce);
   const std::string message = fault(kReduce, plan);
   EXPECT_THAT(message, HasSubstr("ends with a wrong value"));
   EXPECT_THAT(message, HasSubstr(", in place, "));

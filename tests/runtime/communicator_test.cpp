@@ -33,15 +33,15 @@ TEST(Communicator, BadArgumentsNameTheArgumentAndItsValue) {
     expect_error(communicator.all_reduce(p, p, -1, kFloat, kSum), kBad,
                  "all_reduce: count is -1; it must be 0 or more");
     expect_error(communicator.all_reduce(nullptr, p, 2, kFloat, kSum), kBad,
-                 "all_reduce: send is null although count is 2");
+                 "all_reduce: send is null although it has 2 elements");
     expect_error(communicator.all_reduce(p, nullptr, 2, kFloat, kSum), kBad,
-                 "all_reduce: recv is null although count is 2");
+                 "all_reduce: recv is null although it has 2 elements");
     expect_error(communicator.all_reduce(p, p + 1, 4, kFloat, kSum), kBad,
-                 "overlap within their 16");
+                 "overlap; place the input as the call says");
     expect_error(communicator.all_reduce(p, p, 2, static_cast<DataType>(77), kSum), kBad,
                  "type 77 is no DataType; the values are 0 to 13");
     expect_error(communicator.all_reduce(p, p, 2, kFloat, static_cast<ReduceOp>(9)), kBad,
-                 "op 9 is no ReduceOp; the values are 0 to 4");
+                 "op 9 is no ReduceOp; the values are 0 to 7");
     expect_error(
         communicator.all_reduce(p, p, std::numeric_limits<std::int64_t>::max(), kFloat, kSum), kBad,
         "count 9223372036854775807 of float32 is more bytes");

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "collectives/algorithms.h"
+#include "plan/layout.h"
 #include "runtime/collective_case.h"
 #include "runtime/engine.h"
 #include "support/values.h"
@@ -15,9 +16,9 @@ namespace tutti::test {
 namespace {
 
 #ifdef TUTTI_SANITIZE
-constexpr int kCasesPerAlgorithm = 10;
+constexpr int kCasesPerAlgorithm = 6;
 #else
-constexpr int kCasesPerAlgorithm = 60;
+constexpr int kCasesPerAlgorithm = 40;
 #endif
 
 struct Scene {
@@ -27,39 +28,48 @@ struct Scene {
 
 class Transports : public testing::TestWithParam<Scene> {};
 
-Case draw(std::mt19937_64& random, int ranks) {
+// Of a message without blocks, or of one block among several.
+std::int64_t draw_count(std::mt19937_64& random, std::int64_t largest) {
+  const std::int64_t limit = random() % 4 == 0 ? largest : random() % 4 == 0 ? largest / 20 : 300;
+  return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(limit));
+}
+
+Case draw(std::mt19937_64& random, Collective collective, int ranks) {
   const auto below = [&random](int n) {
     return static_cast<int>(random() % static_cast<unsigned>(n));
   };
+  const bool blocks = plan::has_blocks(collective);
   Case one;
-  one.count = below(4) == 0 ? below(2'000'000) : below(4) == 0 ? below(100'000) : below(300);
+  one.collective = collective;
+  one.count = draw_count(random, blocks ? 400'000 : 2'000'000);
   one.type = static_cast<DataType>(below(kDataTypeCount));
   one.op = static_cast<ReduceOp>(below(kReduceOpCount));
+  if (!supports(one.type, one.op)) one.op = ReduceOp::sum;
+  one.premultiplied =
+      one.op == ReduceOp::sum && !is_float8(one.type) && below(2) == 0 && plan::reduces(collective);
   one.root = below(ranks);
   one.in_place = below(2) == 0;
+  one.uneven = blocks && below(2) == 0;
   return one;
 }
 
-std::string run_cases(Communicator& communicator, plan::Kind kind, std::uint64_t seed) {
+std::string run_cases(Communicator& communicator, Collective collective, std::uint64_t seed) {
   std::mt19937_64 random(seed);
   for (int i = 0; i < kCasesPerAlgorithm; ++i) {
-    const Case one = draw(random, communicator.size());
-    std::string wrong = kind == plan::Kind::all_reduce ? run_all_reduce(communicator, one)
-                                                       : run_broadcast(communicator, one);
-    if (!wrong.empty()) return wrong;
+    const Case one = draw(random, collective, communicator.size());
+    if (std::string wrong = run_case(communicator, one); !wrong.empty()) return wrong;
   }
   return {};
 }
 
 TEST_P(Transports, SampleOfTheMatrix) {
   const std::uint64_t seed = test_seed();
-  const auto run = [&](plan::Kind kind, std::string_view algorithm) {
+  const auto run = [&](Collective collective, std::string_view algorithm) {
     Config config = quick_config();
     config.transports = {GetParam().transport};
-    config.algorithm =
-        (kind == plan::Kind::all_reduce ? "all_reduce:" : "broadcast:") + std::string(algorithm);
+    config.algorithm = std::string(name(collective)) + ":" + std::string(algorithm);
     const auto exits = run_processes(GetParam().ranks, config, [&](Communicator& communicator) {
-      return run_cases(communicator, kind, seed);
+      return run_cases(communicator, collective, seed);
     });
     for (const Exit& exit : exits) {
       EXPECT_EQ(exit.status, 0) << config.algorithm;
@@ -68,8 +78,9 @@ TEST_P(Transports, SampleOfTheMatrix) {
   };
   for (const auto& row : collectives::algorithms()) run(row.kind, row.name);
   if (std::string_view(GetParam().transport) == "shm") {
-    run(plan::Kind::all_reduce, runtime::kEngineName);
-    run(plan::Kind::broadcast, runtime::kEngineName);
+    run(Collective::all_reduce, runtime::kEngineName);
+    run(Collective::broadcast, runtime::kEngineName);
+    run(Collective::barrier, runtime::kEngineName);
   }
 }
 
