@@ -160,7 +160,7 @@ double port_ping_pong(Link& link, int side, std::size_t bytes) {
     std::span<std::byte> window;
     spin_until([&] { return (window = out.reserve(bytes)).data() != nullptr; });
     std::memcpy(window.data(), buffer.data(), bytes);
-    out.commit(bytes);
+    out.commit(bytes, 0);
   };
   const auto receive = [&] {
     std::span<const std::byte> message;
@@ -193,7 +193,7 @@ void run_side(int side, int cpu, Segment& segment, std::array<int, 2> doorbells)
   if (speaks) fmt::print("bare cache line, one way           {:8.0f} ns\n", flag);
   const auto link = must(connect_slots(node, 1 - side, kLanes, kSlotCaps));
   for (const std::size_t bytes :
-       std::initializer_list<std::size_t>{8, 56, 64, 256, 1024, 4096, 16384, 131072}) {
+       std::initializer_list<std::size_t>{8, 48, 64, 256, 1024, 4096, 16384, 131072}) {
     const double message = port_ping_pong(*link, side, bytes);
     if (!speaks) continue;
     fmt::print("message of {:6} bytes, one way      {:8.0f} ns {:6.2f} x bare\n", bytes, message,

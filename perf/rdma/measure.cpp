@@ -50,7 +50,7 @@ class Stream {
     const auto bytes =
         static_cast<std::size_t>(sent_ % parts_ + 1 < parts_ ? slot_bytes_ : last_bytes_);
     if (port.reserve(bytes).data() == nullptr) return false;
-    port.commit(bytes);
+    port.commit(bytes, 0);
     ++sent_;
     return true;
   }
@@ -76,7 +76,7 @@ class Stream {
 Status send_small(RdmaPair& pair, std::size_t bytes) {
   transport::SendPort& port = pair.link().send_port(0);
   TUTTI_TRY(pair.until([&] { return port.reserve(bytes).data() != nullptr; }));
-  port.commit(bytes);
+  port.commit(bytes, 0);
   return {};
 }
 

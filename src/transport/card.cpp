@@ -18,7 +18,7 @@ namespace tutti::transport {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x44524354;  // "TCRD"
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kVersion = 2;
 constexpr std::size_t kTextBytes = 255;  // longest host or Unix socket name on the wire
 constexpr std::uint8_t kV4 = 4;
 constexpr std::uint8_t kV6 = 6;

@@ -1,8 +1,10 @@
 // Ports: what a transport is to the executor.
 //
 // A port is one ordered, reliable, one-way path between two ranks. Messages keep their boundaries
-// and never exceed the link's slot_bytes. Nothing here blocks, allocates or builds text. A port
-// belongs to one thread at a time; its other end lives in another thread or process.
+// and never exceed the link's slot_bytes. Each carries a tag, 64 bits that arrive unchanged: what
+// the message is part of, so that ranks whose calls do not match find out where their data first
+// meets. Nothing here blocks, allocates or builds text. A port belongs to one thread at a time; its
+// other end lives in another thread or process.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +32,7 @@ class SendPort {
   // no credit. A window of 0 bytes has a non-null data(). Calling again before commit gives the
   // same window.
   virtual std::span<std::byte> reserve(std::size_t bytes) = 0;
-  // Sends the first `bytes` of the reserved window as one message. The tag travels with it.
+  // Sends the first `bytes` of the reserved window as one message.
   virtual void commit(std::size_t bytes, std::uint64_t tag) = 0;
   // Sends `bytes` out of the caller's memory, which lies within `memory` and stays as it is until
   // flush() is true. False while there is no credit. Only where Caps::borrow_bytes is not 0.
@@ -50,7 +52,7 @@ class RecvPort {
   // The next message whole, or data() == nullptr while none is there. Stays valid, and is returned
   // again, until release.
   virtual std::span<const std::byte> peek() = 0;
-  // Its tag. REQUIRES: peek() shows it.
+  // Of the message that peek() shows. REQUIRES: the last peek() found one, not yet released.
   virtual std::uint64_t tag() const = 0;
   // Gives the message's slot back to the sender.
   virtual void release() = 0;

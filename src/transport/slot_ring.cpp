@@ -29,9 +29,10 @@ void SlotSender::commit(std::size_t bytes, std::uint64_t tag) {
   ++sent_;
   const std::uint64_t stamp =
       sent_ << 32 | (large_ ? 0U : kInlineFlag) | static_cast<std::uint32_t>(bytes);
-  ring_.slot(index_)->tag = tag;
-  // Release: whoever sees the stamp sees the payload.
-  ring_.slot(index_)->stamp.store(stamp, std::memory_order_release);
+  SlotHeader* const slot = ring_.slot(index_);
+  slot->tag = tag;
+  // Release: whoever sees the stamp sees the tag and the payload.
+  slot->stamp.store(stamp, std::memory_order_release);
   large_ = false;
   if (++index_ == static_cast<std::uint32_t>(ring_.caps.slots)) index_ = 0;
   node_.ring(peer_local_);

@@ -1,11 +1,11 @@
 // The slot ring: one lane of one direction between two ranks that share memory.
 //
 // A single producer and a single consumer pass messages through a few fixed slots. The producer
-// stamps a slot with the message's number and length, and the consumer polls exactly that line; a
-// message of up to kInlineBytes travels in the stamp's own cache line, so it costs one line
-// transfer. Credits come back through one counter that only the consumer writes, and that the
-// producer reads only when it has run out: in steady state neither side touches a line that the
-// other is polling.
+// stamps a slot with the message's number and length, and the consumer polls exactly that line; the
+// message's tag and up to kInlineBytes travel in the stamp's own cache line, so a small message
+// costs one line transfer. Credits come back through one counter that only the consumer writes, and
+// that the producer reads only when it has run out: in steady state neither side touches a line
+// that the other is polling.
 //
 // Memory: the rings of one direction lie in one link area (Node::link_area), which is zero-filled
 // at first; zero is the empty ring. It outlives the ports. The two ends of a ring may live in
@@ -34,8 +34,8 @@ inline constexpr int kSlotLanes = 4;
 // First line of a slot. The stamp is sequence << 32 | inline << 31 | length; sequences start at 1.
 struct alignas(kCacheLine) SlotHeader {
   std::atomic<std::uint64_t> stamp{0};
-  std::uint64_t tag = 0;  // written before the stamp
-  std::byte payload[kCacheLine - 2 * sizeof(std::uint64_t)];
+  std::uint64_t tag = 0;
+  std::byte payload[kCacheLine - sizeof stamp - sizeof tag];
 };
 static_assert(sizeof(SlotHeader) == kCacheLine);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);

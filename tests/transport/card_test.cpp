@@ -70,7 +70,7 @@ TEST(Card, ErrorsSayWhatIsWrong) {
   auto newer = bytes;
   newer[4] = std::byte{9};
   EXPECT_THAT(std::string(decode(newer).status().message()),
-              HasSubstr("a card of version 9, this rank speaks version 1"));
+              HasSubstr("a card of version 9, this rank speaks version 2"));
 
   const auto cut = decode(all.first(80));
   EXPECT_EQ(cut.status().code(), Code::mismatch);

@@ -67,7 +67,7 @@ bool End::wait_until(const std::function<bool()>& step) {
   return false;
 }
 
-bool End::send(int lane, std::span<const std::byte> message) {
+bool End::send(int lane, std::span<const std::byte> message, std::uint64_t tag) {
   SendPort& port = link_->send_port(lane);
   return wait_until([&] {
     const auto window = port.reserve(message.size());
@@ -77,7 +77,7 @@ bool End::send(int lane, std::span<const std::byte> message) {
     }
     EXPECT_EQ(window.size(), message.size());
     if (!message.empty()) std::memcpy(window.data(), message.data(), message.size());
-    port.commit(message.size());
+    port.commit(message.size(), tag);
     return true;
   });
 }

@@ -64,8 +64,8 @@ class End {
   // passed.
   bool wait_until(const std::function<bool()>& step);
 
-  // One message; waits for credit or arrival.
-  bool send(int lane, std::span<const std::byte> message);
+  // One message; waits for credit or arrival. `use` may ask the port for the message's tag.
+  bool send(int lane, std::span<const std::byte> message, std::uint64_t tag = 0);
   bool receive(int lane, const std::function<void(std::span<const std::byte>)>& use);
   bool flush(int lane);
 

@@ -11,8 +11,8 @@ namespace {
 // Sizes around every boundary that a transport may have.
 std::vector<std::size_t> edge_sizes(std::size_t slot_bytes) {
   std::vector<std::size_t> sizes;
-  for (const std::size_t size : std::initializer_list<std::size_t>{0, 1, 7, 8, 9, 55, 56, 57, 63,
-                                                                   64, 65, 127, 128, 4095, 4096}) {
+  for (const std::size_t size : std::initializer_list<std::size_t>{
+           0, 1, 7, 8, 9, 47, 48, 49, 55, 56, 57, 63, 64, 65, 127, 128, 4095, 4096}) {
     if (size < slot_bytes) sizes.push_back(size);
   }
   sizes.push_back(slot_bytes - 1);
@@ -23,13 +23,14 @@ std::vector<std::size_t> edge_sizes(std::size_t slot_bytes) {
 void send_pattern(End& end, int lane, std::size_t bytes, std::uint64_t key) {
   std::vector<std::byte> message(bytes);
   fill_pattern(message, key);
-  ASSERT_TRUE(end.send(lane, message));
+  ASSERT_TRUE(end.send(lane, message, pattern_tag(key)));
 }
 
 void expect_pattern(End& end, int lane, std::size_t bytes, std::uint64_t key) {
   ASSERT_TRUE(end.receive(lane, [&](std::span<const std::byte> message) {
     EXPECT_EQ(message.size(), bytes);
     EXPECT_EQ(find_damage(message, key), -1) << "message " << key << " of " << bytes << " bytes";
+    EXPECT_EQ(end.link().recv_port(lane).tag(), pattern_tag(key)) << bytes << " bytes";
   }));
 }
 
@@ -46,7 +47,7 @@ void send_stream(End& end, std::size_t total, std::uint64_t key) {
       return window.data() != nullptr;
     }));
     fill_pattern(window, mix(key ^ at));
-    port.commit(part);
+    port.commit(part, pattern_tag(mix(key ^ at)));
   }
   ASSERT_TRUE(end.flush(0));
 }
@@ -75,7 +76,8 @@ TEST_P(Conformance, MessagesKeepTheirOrderAndSize) {
 }
 
 TEST_P(Conformance, SlotsOfEverySizeAndNumber) {
-  for (const std::size_t slot_bytes : std::initializer_list<std::size_t>{1, 8, 56, 57, 100, 1024}) {
+  for (const std::size_t slot_bytes :
+       std::initializer_list<std::size_t>{1, 8, 48, 49, 56, 57, 100, 1024}) {
     for (const int slots : {1, 2, 3, 8}) {
       SCOPED_TRACE(::testing::Message() << slots << " slots of " << slot_bytes);
       const auto sizes_of = [](End& end) {
@@ -138,12 +140,13 @@ TEST_P(Conformance, BothDirectionsAtOnce) {
           const auto window = out.reserve(k % (limit + 1));
           if (window.data() == nullptr) break;
           fill_pattern(window, k);
-          out.commit(window.size());
+          out.commit(window.size(), pattern_tag(k));
         }
         for (auto message = in.peek(); message.data() != nullptr; message = in.peek()) {
           const std::uint64_t k = key(1 - end.rank(), received++);
           EXPECT_EQ(message.size(), k % (limit + 1));
           EXPECT_EQ(find_damage(message, k), -1);
+          EXPECT_EQ(in.tag(), pattern_tag(k));
           in.release();
         }
         return out.flush() && sent == kMessages && received == kMessages;

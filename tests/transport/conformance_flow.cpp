@@ -69,7 +69,7 @@ TEST_P(Conformance, AFullPortGivesNoWindowUntilTheReceiverReleases) {
           }
           refused = 0;
           fill_pattern(window, sent++);
-          port.commit(slot);
+          port.commit(slot, 0);
         }
         EXPECT_GE(sent, static_cast<std::uint64_t>(end.link().caps().slots));
         ASSERT_LT(sent * slot, kBoundBytes) << "nothing holds the sender back";
@@ -106,7 +106,7 @@ TEST_P(Conformance, WindowsAndMessagesStayUntilCommitAndRelease) {
           EXPECT_EQ(again.data(), window.data());
           EXPECT_EQ(again.size(), bytes);
           // Fewer bytes may be sent than were reserved.
-          port.commit(bytes / 2);
+          port.commit(bytes / 2, pattern_tag(1));
           ASSERT_TRUE(end.flush(0));
           EXPECT_EQ(receive_number(end, 0), 2U);
         },
@@ -122,6 +122,8 @@ TEST_P(Conformance, WindowsAndMessagesStayUntilCommitAndRelease) {
           const auto again = port.peek();
           EXPECT_EQ(again.data(), message.data());
           EXPECT_EQ(again.size(), message.size());
+          EXPECT_EQ(port.tag(), pattern_tag(1));
+          EXPECT_EQ(port.tag(), pattern_tag(1)) << "asking twice";
           port.release();
           EXPECT_EQ(port.peek().data(), nullptr);
           send_number(end, 0, 2);
@@ -140,15 +142,16 @@ TEST_P(Conformance, AWindowReservedAgainLargerOrSmallerIsStillOneMessage) {
         ASSERT_EQ(large.size(), 200U);
         fill_pattern(large, 3);
         EXPECT_EQ(port.reserve(10).data(), large.data());
-        port.commit(10);
+        port.commit(10, pattern_tag(3));
         ASSERT_TRUE(end.flush(0));
         send_number(end, 0, 4);
         ASSERT_TRUE(end.flush(0));
       },
       [](End& end) {
-        ASSERT_TRUE(end.receive(0, [](std::span<const std::byte> message) {
+        ASSERT_TRUE(end.receive(0, [&](std::span<const std::byte> message) {
           EXPECT_EQ(message.size(), 10U);
           EXPECT_EQ(find_damage(message.first(8), 3), -1);
+          EXPECT_EQ(end.link().recv_port(0).tag(), pattern_tag(3));
         }));
         EXPECT_EQ(receive_number(end, 0), 4U);
       });
@@ -261,7 +264,7 @@ TEST_P(Conformance, AKilledPeerIsSeenOrHarmsNobody) {
           const auto window = out.reserve(100);
           ASSERT_NE(window.data(), nullptr);
           fill_pattern(window, 7);
-          out.commit(100);
+          out.commit(100, 0);
         }
         EXPECT_EQ(out.reserve(100).data(), nullptr);
         EXPECT_EQ(in.peek().data(), nullptr);

@@ -24,6 +24,11 @@ inline void fill_pattern(std::span<std::byte> bytes, std::uint64_t key) {
   }
 }
 
+// The tag that goes with the pattern: all 64 bits matter.
+constexpr std::uint64_t pattern_tag(std::uint64_t key) {
+  return mix(~key);
+}
+
 // Offset of the first word that differs from the pattern, or -1.
 inline std::ptrdiff_t find_damage(std::span<const std::byte> bytes, std::uint64_t key) {
   for (std::size_t at = 0; at < bytes.size(); at += sizeof(std::uint64_t)) {

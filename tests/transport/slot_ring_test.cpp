@@ -87,7 +87,7 @@ TEST_F(SlotRingTest, CommitRingsTheReceiverAndReleaseTheSender) {
   const auto second = connect(node1_, 0);
   ASSERT_NE(first->send_port(1).reserve(8).data(), nullptr);
   EXPECT_EQ(node0_.rings[1], 0);
-  first->send_port(1).commit(8);
+  first->send_port(1).commit(8, 0);
   EXPECT_EQ(node0_.rings[1], 1);
   ASSERT_NE(second->recv_port(1).peek().data(), nullptr);
   EXPECT_EQ(node1_.rings[0], 0);
@@ -102,7 +102,7 @@ TEST_F(SlotRingTest, HasAsManyCreditsAsSlots) {
   RecvPort& in = second->recv_port(0);
   for (int i = 0; i < kCaps.slots; ++i) {
     ASSERT_NE(out.reserve(200).data(), nullptr);
-    out.commit(200);
+    out.commit(200, 0);
   }
   EXPECT_EQ(out.reserve(0).data(), nullptr);
   ASSERT_NE(in.peek().data(), nullptr);
@@ -118,10 +118,11 @@ TEST_F(SlotRingTest, ManyRoundsThroughTheSameSlots) {
     const auto window = first->send_port(0).reserve(i % 201);
     ASSERT_NE(window.data(), nullptr);
     fill_pattern(window, i);
-    first->send_port(0).commit(window.size());
+    first->send_port(0).commit(window.size(), pattern_tag(i));
     const auto message = second->recv_port(0).peek();
     ASSERT_EQ(message.size(), i % 201);
     ASSERT_EQ(find_damage(message, i), -1);
+    ASSERT_EQ(second->recv_port(0).tag(), pattern_tag(i));
     second->recv_port(0).release();
   }
 }

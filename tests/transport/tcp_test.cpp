@@ -26,7 +26,7 @@ Deadline soon() {
 }
 
 std::vector<std::byte> frame(FrameKind kind, std::size_t bytes, std::uint64_t sequence) {
-  const FrameHeader header{kind, static_cast<std::uint32_t>(bytes), sequence};
+  const FrameHeader header{kind, static_cast<std::uint32_t>(bytes), sequence, ~sequence};
   std::vector<std::byte> result(frame_bytes(bytes));
   std::memcpy(result.data(), &header, sizeof header);
   for (std::size_t i = 0; i < bytes; ++i) {
@@ -102,6 +102,7 @@ TEST_F(Tcp, FramesMayArriveInAnyPieces) {
     for (std::size_t i = 0; i < message.size(); ++i) {
       ASSERT_EQ(message[i], static_cast<std::byte>(i + received));
     }
+    ASSERT_EQ(link_->recv_port(0).tag(), ~received);
     link_->recv_port(0).release();
     ++received;
   }
@@ -149,7 +150,7 @@ TEST_F(Tcp, EndWithoutCloseFrameIsBroken) {
 
 TEST_F(Tcp, BytesThatAreNoFrameAreRefused) {
   const std::vector<std::vector<std::byte>> wrong = {
-      std::vector<std::byte>(16, std::byte{0x55}),
+      std::vector<std::byte>(sizeof(FrameHeader), std::byte{0x55}),
       frame(static_cast<FrameKind>(7), 8, 0),
       frame(FrameKind::message, kTcpCaps.slot_bytes + 1, 0),
       frame(FrameKind::message, 8, 1),
@@ -158,7 +159,7 @@ TEST_F(Tcp, BytesThatAreNoFrameAreRefused) {
   for (const auto& bytes : wrong) {
     peers_.clear();
     connect(1);
-    from_peer(std::span(bytes).first(16));
+    from_peer(std::span(bytes).first(sizeof(FrameHeader)));
     EXPECT_EQ(peek().data(), nullptr);
     EXPECT_EQ(link_->recv_port(0).state(), PortState::broken);
     EXPECT_THAT(reason(), HasSubstr("received bytes that are no message"));
@@ -185,7 +186,7 @@ TEST_F(Tcp, DestroyingTheLinkSendsACloseFrame) {
   connect(1);
   const auto window = link_->send_port(0).reserve(5);
   std::memset(window.data(), 7, window.size());
-  link_->send_port(0).commit(5);
+  link_->send_port(0).commit(5, 0);
   ASSERT_TRUE(link_->send_port(0).flush());
   from_peer(std::vector<std::byte>(100));  // never read: must not turn the close into a reset
   link_.reset();
@@ -214,7 +215,7 @@ TEST_F(Tcp, PollsOnlyForWhatIsAwaited) {
 
   // Until the kernel takes no more.
   SendPort& port = link_->send_port(0);
-  while (port.reserve(64 * 1024).data() != nullptr) port.commit(64 * 1024);
+  while (port.reserve(64 * 1024).data() != nullptr) port.commit(64 * 1024, 0);
   EXPECT_FALSE(port.flush());
   fds = poll_fds();
   ASSERT_EQ(fds.size(), 1U);
@@ -245,7 +246,7 @@ TEST_F(Tcp, PeerThatIsGoneBreaksTheSender) {
   const Deadline deadline = soon();
   while (port.state() == PortState::open && !deadline.passed()) {
     const auto window = port.reserve(1000);
-    if (window.data() != nullptr) port.commit(0);
+    if (window.data() != nullptr) port.commit(0, 0);
   }
   EXPECT_EQ(port.state(), PortState::broken);
   EXPECT_FALSE(port.flush()) << "what was committed last is not gone";

@@ -15,7 +15,7 @@ namespace tutti::transport::rdma {
 namespace {
 
 // Raise this whenever two builds could misunderstand each other.
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kVersion = 2;
 constexpr std::uint32_t kBytesMax = 16 * 1024;
 constexpr int kStopIntervalMs = 50;
 

@@ -3,7 +3,6 @@
 #include <endian.h>
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <cstring>
 
@@ -28,11 +27,12 @@ std::span<std::byte> LaneSender::reserve(std::size_t bytes) {
   assert(bytes <= memory_.caps.slot_bytes);
   if (full()) poller_.poll();
   if (full() || state() != PortState::open) return {};
-  return {slot_at(sent_), bytes};
+  return {slot(), bytes};
 }
 
 void LaneSender::commit(std::size_t bytes, std::uint64_t tag) {
-  add({.data = slot_at(sent_), .bytes = static_cast<std::uint32_t>(bytes)}, tag);
+  std::memcpy(slot() + bytes, &tag, sizeof tag);
+  add({.data = slot(), .bytes = static_cast<std::uint32_t>(bytes)});
 }
 
 bool LaneSender::send_from(std::span<const std::byte> bytes, const Registration& memory,
@@ -40,16 +40,13 @@ bool LaneSender::send_from(std::span<const std::byte> bytes, const Registration&
   if (full()) poller_.poll();
   if (full() || state() != PortState::open) return false;
   borrowed_ = sent_ + 1;
-  add({.data = bytes.data(), .bytes = static_cast<std::uint32_t>(bytes.size()), .memory = &memory},
-      tag);
+  std::memcpy(slot(), &tag, sizeof tag);
+  add({.data = bytes.data(), .bytes = static_cast<std::uint32_t>(bytes.size()), .memory = &memory});
   return true;
 }
 
-void LaneSender::add(const Message& message, std::uint64_t tag) {
+void LaneSender::add(const Message& message) {
   assert(!full() && message.bytes <= memory_.caps.slot_bytes);
-  // Behind the data where that is in the slot; by itself where it is the caller's.
-  std::byte* const slot = slot_at(sent_);
-  std::memcpy(message.memory == nullptr ? slot + message.bytes : slot, &tag, kTagBytes);
   messages_[slot_of(sent_)] = message;
   ++sent_;
   pump();
@@ -86,22 +83,10 @@ bool LaneSender::pump() {
 bool LaneSender::post_message(std::uint64_t number) {
   if (path_ == nullptr || !path_->pair->has_room()) return false;
   Message& message = messages_[slot_of(number)];
-  std::array<ibv_sge, 2> parts{};
-  parts[0].addr = reinterpret_cast<std::uintptr_t>(message.data);
-  parts[0].length = message.bytes;
+  std::array<ibv_sge, kSendParts> parts;
   ibv_send_wr work{};
   work.sg_list = parts.data();
-  work.num_sge = 1;
-  if (message.memory == nullptr) {
-    parts[0].length += kTagBytes;
-    parts[0].lkey = path_->local_key;
-  } else {
-    parts[0].lkey = static_cast<const Region*>(message.memory)->lkey(path_->rail_index);
-    parts[1] = {.addr = reinterpret_cast<std::uintptr_t>(slot_at(number)),
-                .length = kTagBytes,
-                .lkey = path_->local_key};
-    work.num_sge = 2;
-  }
+  work.num_sge = gather(number, parts);
   if (message.bytes + kTagBytes <= path_->pair->inline_bytes()) work.send_flags = IBV_SEND_INLINE;
   work.wr.rdma.remote_addr =
       path_->remote.slots_address + memory_.remote_offset + slot_of(number) * memory_.stride();
@@ -113,6 +98,27 @@ bool LaneSender::post_message(std::uint64_t number) {
   if (!post(work, immediate, message.memory != nullptr)) return false;
   message.posted_as = path_->pair->posted();
   return true;
+}
+
+// What a message is written from: the lane's own slot, where the tag follows the bytes, or the
+// caller's memory and then the tag alone in the slot. Returns how many parts.
+int LaneSender::gather(std::uint64_t number, std::array<ibv_sge, kSendParts>& parts) const {
+  const Message& message = messages_[slot_of(number)];
+  const std::byte* const slot = memory_.send_slots + slot_of(number) * memory_.stride();
+  int count = 0;
+  std::uint32_t slot_bytes = kTagBytes;
+  if (message.memory == nullptr) {
+    slot_bytes += message.bytes;
+  } else if (message.bytes > 0) {
+    // A part of no bytes would mean 2 GiB to some devices.
+    const auto* region = static_cast<const Region*>(message.memory);
+    parts[0] = {reinterpret_cast<std::uintptr_t>(message.data), message.bytes,
+                region->lkey(path_->rail_index)};
+    count = 1;
+  }
+  parts[static_cast<std::size_t>(count)] = {reinterpret_cast<std::uintptr_t>(slot), slot_bytes,
+                                            path_->local_key};
+  return count + 1;
 }
 
 bool LaneSender::post_credit() {
@@ -162,14 +168,13 @@ LaneReceiver::LaneReceiver(LaneOwner& owner, Poller& poller, const LaneMemory& m
 std::span<const std::byte> LaneReceiver::peek() {
   if (received_ == released_) poller_.poll();
   if (received_ == released_) return {};
-  const std::size_t slot = slot_of(released_);
-  return {memory_.recv_slots + slot * memory_.stride(), bytes_[slot]};
+  return {next_message(), bytes_[next_slot()]};
 }
 
 std::uint64_t LaneReceiver::tag() const {
-  const std::size_t slot = slot_of(released_);
+  assert(received_ > released_);
   std::uint64_t tag = 0;
-  std::memcpy(&tag, memory_.recv_slots + slot * memory_.stride() + bytes_[slot], kTagBytes);
+  std::memcpy(&tag, next_message() + bytes_[next_slot()], sizeof tag);
   return tag;
 }
 
@@ -190,10 +195,11 @@ PortState LaneReceiver::state() const {
 bool LaneReceiver::arrived(std::uint16_t number, std::uint32_t bytes) {
   const auto slots = static_cast<std::uint64_t>(memory_.caps.slots);
   if (number != static_cast<std::uint16_t>(received_) || bytes < kTagBytes ||
-      bytes > memory_.caps.slot_bytes + kTagBytes || received_ - released_ == slots) {
+      bytes - kTagBytes > memory_.caps.slot_bytes || received_ - released_ == slots) {
     return false;
   }
-  bytes_[slot_of(received_)] = bytes - static_cast<std::uint32_t>(kTagBytes);
+  bytes_[static_cast<std::size_t>(received_ % slots)] =
+      static_cast<std::uint32_t>(bytes - kTagBytes);
   ++received_;
   return true;
 }

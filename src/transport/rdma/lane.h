@@ -2,7 +2,7 @@
 //
 // Sending: a window is a slot of registered memory; commit() posts one RDMA write of it, or of the
 // caller's own registered memory, into the same slot at the peer, with an immediate that says so.
-// The message's tag lies behind it in the slot.
+// The message's tag follows its bytes, in the same write.
 // Up to the queue pair's inline size the device gets the bytes with the work request. A slot is
 // free again when the peer has released its own, which the immediates of the other direction tell;
 // so what was committed can be written again, over another queue pair, until the peer has taken it.
@@ -12,6 +12,7 @@
 // A lane uses one queue pair at a time, its path, which the link may change. One thread at a time.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -51,7 +52,7 @@ struct LaneMemory {
   const std::byte* recv_slots = nullptr;
   std::uint64_t remote_offset = 0;  // of the lane's slots in what the peer lets us write
 
-  // A slot holds a message and, behind it, the message's tag.
+  // A slot holds a message and its tag.
   std::size_t stride() const { return (caps.slot_bytes + kTagBytes + 63) / 64 * 64; }
 };
 
@@ -91,7 +92,7 @@ class LaneSender final : public SendPort {
   // Where a message lies until the peer has taken it.
   struct Message {
     const std::byte* data = nullptr;
-    std::uint32_t bytes = 0;  // without the tag
+    std::uint32_t bytes = 0;
     const Registration* memory = nullptr;  // null: the lane's own slot
     std::uint64_t posted_as = 0;           // QueuePair::posted() after it was posted
   };
@@ -100,11 +101,11 @@ class LaneSender final : public SendPort {
   std::size_t slot_of(std::uint64_t number) const {
     return static_cast<std::size_t>(number % static_cast<std::uint64_t>(memory_.caps.slots));
   }
-  std::byte* slot_at(std::uint64_t number) const {
-    return memory_.send_slots + slot_of(number) * memory_.stride();
-  }
-  void add(const Message& message, std::uint64_t tag);
+  // Of the next message.
+  std::byte* slot() const { return memory_.send_slots + slot_of(sent_) * memory_.stride(); }
+  void add(const Message& message);
   bool post_message(std::uint64_t number);
+  int gather(std::uint64_t number, std::array<ibv_sge, kSendParts>& parts) const;
   bool post_credit();
   bool post(ibv_send_wr& work, Immediate immediate, bool signal);
   bool borrowed_bytes_are_read();
@@ -137,8 +138,8 @@ class LaneReceiver final : public RecvPort {
   // ---- For the link
 
   void set_sender(LaneSender& sender) { sender_ = &sender; }
-  // With `bytes` written, tag included. False for a message that cannot be: out of turn, too short
-  // or too long, without a credit.
+  // `bytes` were written. False for a message that cannot be: out of turn, without a tag, too long,
+  // without a credit.
   bool arrived(std::uint16_t number, std::uint32_t bytes);
   // The peer closed after this many messages.
   void close_after(std::uint64_t sent) { closes_after_ = sent; }
@@ -157,16 +158,19 @@ class LaneReceiver final : public RecvPort {
   }
 
  private:
+  std::size_t next_slot() const {
+    return static_cast<std::size_t>(released_ % static_cast<std::uint64_t>(memory_.caps.slots));
+  }
+  const std::byte* next_message() const {
+    return memory_.recv_slots + next_slot() * memory_.stride();
+  }
+
   LaneOwner& owner_;
   Poller& poller_;
   const LaneMemory memory_;
   LaneSender* sender_ = nullptr;
   const std::uint64_t announce_every_;
-  std::size_t slot_of(std::uint64_t number) const {
-    return static_cast<std::size_t>(number % static_cast<std::uint64_t>(memory_.caps.slots));
-  }
-
-  std::vector<std::uint32_t> bytes_;  // of the messages without their tags, by slot
+  std::vector<std::uint32_t> bytes_;  // of the messages, by slot
   std::uint64_t received_ = 0;
   std::uint64_t released_ = 0;
   std::uint64_t announced_ = 0;

@@ -61,7 +61,7 @@ Result<std::unique_ptr<QueuePair>> QueuePair::create(Rail& rail, std::uint32_t i
     attributes.qp_type = IBV_QPT_RC;
     attributes.cap = {.max_send_wr = static_cast<std::uint32_t>(depth.sends),
                       .max_recv_wr = static_cast<std::uint32_t>(made->receives_),
-                      .max_send_sge = 2,  // a message of the caller's memory, and its tag
+                      .max_send_sge = kSendParts,
                       .max_recv_sge = 1,
                       .max_inline_data = inline_bytes};
     made->queue_pair_ = rail.verbs().create_qp(rail.pd(), &attributes);

@@ -26,6 +26,9 @@ struct RemoteQueuePair {
   std::uint32_t slots_key = 0;
 };
 
+// Pieces of memory that one send may gather: a borrowed message and its tag.
+inline constexpr std::size_t kSendParts = 2;
+
 // What of Config concerns a queue pair.
 struct Tuning {
   std::uint8_t traffic_class = 0;

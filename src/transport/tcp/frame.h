@@ -1,5 +1,5 @@
-// How messages lie in the byte stream of one lane: a header of 32 bytes, the payload, and padding
-// to 16 bytes, so that every payload is read at an address that fits any element type.
+// How messages lie in the byte stream of one lane: a header of 24 bytes, the payload, and padding
+// to 8 bytes, so that every payload is read at an address that fits any element type.
 #pragma once
 
 #include <cstddef>
@@ -16,12 +16,11 @@ struct FrameHeader {
   FrameKind kind;
   std::uint32_t payload_bytes;
   std::uint64_t sequence;  // 0, 1, ... : a lost or repeated frame is a bug that must not go unseen
-  std::uint64_t tag;       // of the message
-  std::uint64_t reserved;  // zero; keeps payloads aligned
+  std::uint64_t tag;
 };
-static_assert(sizeof(FrameHeader) == 32);
+static_assert(sizeof(FrameHeader) == 24);
 
-inline constexpr std::size_t kFrameAlignment = 16;
+inline constexpr std::size_t kFrameAlignment = 8;  // of the largest element type
 
 // Of header, payload and padding.
 constexpr std::size_t frame_bytes(std::size_t payload_bytes) {

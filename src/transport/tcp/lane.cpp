@@ -147,8 +147,7 @@ void TcpSendPort::commit(std::size_t bytes, std::uint64_t tag) {
   const std::size_t queued = queued_.load(std::memory_order_relaxed);
   assert(bytes <= slot_bytes_ && queued < slots_);
   const std::size_t slot = (first_ + queued) % slots_;
-  const FrameHeader header{FrameKind::message, static_cast<std::uint32_t>(bytes), sequence_++, tag,
-                           0};
+  const FrameHeader header{FrameKind::message, static_cast<std::uint32_t>(bytes), sequence_++, tag};
   std::memcpy(frame(slot), &header, sizeof header);
   // No bytes of earlier messages, or of the heap, leave the process as padding.
   std::memset(payload(slot) + bytes, 0, frame_bytes(bytes) - sizeof header - bytes);

@@ -65,10 +65,10 @@ class TcpRecvPort final : public RecvPort {
   std::size_t begin_;  // of the frame that is read or handed out
   std::size_t end_;    // of what was read
   std::size_t payload_bytes_ = 0;
+  std::uint64_t tag_ = 0;
   std::size_t expected_bytes_ =
       0;  // of the next frame: as the one before, until its header is there
   std::uint64_t sequence_ = 0;
-  std::uint64_t tag_ = 0;
   bool ready_ = false;
   std::atomic<bool> waiting_{false};
   std::atomic<bool> closed_{false};

@@ -16,7 +16,7 @@
 namespace tutti::transport {
 namespace {
 
-// How long destroying a link waits for the kernel to take the last 16 bytes of each lane, when its
+// How long destroying a link waits for the kernel to take the last header of each lane, when its
 // buffer is full at that moment.
 constexpr std::int64_t kCloseMs = 200;
 
@@ -68,7 +68,7 @@ std::string Lane::fault_text() const {
 void Lane::close(Deadline deadline) {
   // What was committed but not flushed is given up: without the close frame the peer sees that.
   if (!healthy() || !sender.flush()) return;
-  const FrameHeader header{FrameKind::close, 0, sender.sequence(), 0, 0};
+  const FrameHeader header{FrameKind::close, 0, sender.sequence(), 0};
   if (!send_all(fd, std::as_bytes(std::span(&header, 1)), deadline).ok()) return;
   (void)::shutdown(fd.get(), SHUT_WR);
   // Closing a socket with unread bytes resets the connection, and the peer could lose what is still

@@ -73,7 +73,7 @@ void name_hosts(std::vector<Card>& cards) {
 void expect_works(Link& left, Link& right) {
   for (auto [from, to] : {std::pair(&left, &right), std::pair(&right, &left)}) {
     ASSERT_NE(from->send_port(1).reserve(3).data(), nullptr);
-    from->send_port(1).commit(3);
+    from->send_port(1).commit(3, 0);
     const Deadline deadline = soon();
     while (to->recv_port(1).peek().data() == nullptr && !deadline.passed()) {
       (void)from->send_port(1).flush();

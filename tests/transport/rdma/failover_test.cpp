@@ -41,7 +41,7 @@ bool send(LinkPair& pair, int rank, int lane, std::byte value) {
   const auto window = port.reserve(1);
   if (window.data() == nullptr) return false;
   window[0] = value;
-  port.commit(1);
+  port.commit(1, 0);
   return true;
 }
 
@@ -128,7 +128,7 @@ TEST(Failover, ALaneOfOneDirectionReturnsToo) {
   const std::uint64_t before = pair.fabric.traffic("left", "fake1").bytes_sent;
   ASSERT_TRUE(send(pair, kLeft, 1, std::byte{8}));
   ASSERT_TRUE(pair.drive([&] { return receive(pair, kRight, 1, std::byte{8}); }));
-  EXPECT_EQ(pair.fabric.traffic("left", "fake1").bytes_sent, before + 1);
+  EXPECT_EQ(pair.fabric.traffic("left", "fake1").bytes_sent, before + 1 + kTagBytes);
 }
 
 // Left's lane 1 is at home on fake1, right's is still away on fake0, where the credits for all of
@@ -307,7 +307,7 @@ TEST(Failover, BorrowedMemoryThatWentBackIsNeverSentAgain) {
   CaptureStderr();
   auto memory = OwnedRegion::create(pair.end(kLeft).rails, 512, 0);
   ASSERT_TRUE(memory.ok());
-  ASSERT_TRUE(pair.sender(kLeft).send_from({(*memory)->data(), 512}, (*memory)->region()));
+  ASSERT_TRUE(pair.sender(kLeft).send_from({(*memory)->data(), 512}, (*memory)->region(), 0));
   pair.end(kLeft).look();
   ASSERT_TRUE(pair.sender(kLeft).flush());
   pair.fabric.fail("poll_cq", 0, EIO, "right");

@@ -41,7 +41,7 @@ TEST(RdmaLink, WhatCrossesTheWireIsTheMessagesAndFewCredits) {
   ASSERT_TRUE(traffic.run_to_goal());
   std::uint64_t bytes = 0;
   const std::uint64_t messages = messages_between(pair.fabric, &bytes) - 4;
-  EXPECT_EQ(bytes, traffic.bytes_sent());
+  EXPECT_EQ(bytes, traffic.bytes_sent() + 400 * kTagBytes);
   // Two ends, two lanes, 100 messages each; half of the slots make a credit at the most.
   EXPECT_GE(messages, 400U);
   EXPECT_LE(messages, 400U + 200U);
@@ -53,7 +53,7 @@ TEST(RdmaLink, CreditsAloneComeForEveryHalfOfTheSlots) {
   pair.connect();
   for (int i = 0; i < 40; ++i) {
     ASSERT_NE(pair.sender(0).reserve(8).data(), nullptr) << i;
-    pair.sender(0).commit(8);
+    pair.sender(0).commit(8, 0);
     ASSERT_NE(pair.receiver(1).peek().data(), nullptr) << i;
     pair.receiver(1).release();
   }
@@ -93,7 +93,7 @@ TEST(RdmaLink, AnIdleLinkSleeps) {
   }
   EXPECT_EQ(::poll(fds.data(), fds.size(), 0), 0);
   pair.sender(0).reserve(4);
-  pair.sender(0).commit(4);
+  pair.sender(0).commit(4, 0);
   EXPECT_GT(::poll(fds.data(), fds.size(), 1000), 0) << "a message wakes";
 }
 
@@ -104,7 +104,7 @@ TEST(RdmaLink, CreditsThatCameWithAReceiveAreNotSleptOver) {
   std::vector<pollfd> fds;
   for (int i = 0; i < 4; ++i) {
     ASSERT_NE(pair.sender(0).reserve(1).data(), nullptr);
-    pair.sender(0).commit(1);
+    pair.sender(0).commit(1, 0);
   }
   pair.link(0).add_poll_fds(fds);
   EXPECT_EQ(pair.sender(0).reserve(1).data(), nullptr);
@@ -239,7 +239,7 @@ TEST(RdmaLink, ACloseWithoutAllMessagesIsNoGoodOrder) {
   pair.connect();
   pair.fabric.hold("left");
   pair.sender(0).reserve(8);
-  pair.sender(0).commit(8);
+  pair.sender(0).commit(8, 0);
   pair.end(0).link.reset();
   ASSERT_TRUE(pair.drive([&] { return pair.receiver(1).state() != PortState::open; }));
   EXPECT_EQ(pair.receiver(1).state(), PortState::broken);

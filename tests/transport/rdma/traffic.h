@@ -152,12 +152,14 @@ class Traffic {
     if (borrows(message) && state.sent - state.returned < slots()) {
       const auto bytes = piece(rank, lane, state.sent).first(size(message));
       fill_pattern(bytes, message);
-      if (!port.send_from(bytes, side(rank).memory->region())) return false;
+      if (!port.send_from(bytes, side(rank).memory->region(), pattern_tag(message))) {
+        return false;
+      }
     } else {
       const auto window = port.reserve(size(message));
       if (window.data() == nullptr) return false;
       fill_pattern(window, message);
-      port.commit(window.size());
+      port.commit(window.size(), pattern_tag(message));
     }
     ++state.sent;
     side(rank).bytes += size(message);
@@ -180,6 +182,7 @@ class Traffic {
     const std::uint64_t due = key(1 - rank, lane, state.received);
     EXPECT_EQ(message.size(), size(due)) << "message " << state.received << " of lane " << lane;
     EXPECT_EQ(find_damage(message, due), -1) << "message " << state.received << " of lane " << lane;
+    EXPECT_EQ(port.tag(), pattern_tag(due)) << "message " << state.received << " of lane " << lane;
     port.release();
     ++state.received;
     return true;
