@@ -2,10 +2,10 @@
 //
 // Sending: a window is a slot of registered memory; commit() posts one RDMA write of it, or of the
 // caller's own registered memory, into the same slot at the peer, with an immediate that says so.
-// The message's tag follows its bytes, in the same write.
-// Up to the queue pair's inline size the device gets the bytes with the work request. A slot is
-// free again when the peer has released its own, which the immediates of the other direction tell;
-// so what was committed can be written again, over another queue pair, until the peer has taken it.
+// The message's tag follows its bytes in that write. Up to the queue pair's inline size the device
+// gets both with the work request. A slot is free again when the peer has released its own, which
+// the immediates of the other direction tell; so what was committed can be written again, over
+// another queue pair, until the peer has taken it.
 // Receiving: an immediate says which slot was written and how long the message is. Credits go back
 // with the next message, or in a write of their own once half of the slots are owed.
 //
