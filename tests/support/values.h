@@ -2,6 +2,7 @@
 // bit patterns of the narrow floats.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -29,14 +30,27 @@ inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   return x * 0x94d049bb133111ebu >> 7;
 }
 
+// All 64 bits arbitrary, where mix() leaves the uppermost zero.
+inline std::uint64_t spread(std::uint64_t h) {
+  return h * 0x9e3779b97f4a7c15u;
+}
+
+// Each bit is set in one of 16 cases.
+inline std::uint64_t one_bit_in_16(std::uint64_t h) {
+  const std::uint64_t bits = spread(h);
+  return bits & std::rotl(bits, 13) & std::rotl(bits, 29) & std::rotl(bits, 47);
+}
+
 inline bool is_float8(DataType type) {
   return type == DataType::float8_e4m3 || type == DataType::float8_e5m2;
 }
 
-// What rank `rank` of `ranks` (at most 17) contributes as element i.
+// What rank `rank` of `ranks` (at most 17) contributes as element i; bitwise operators take the
+// low bits of it. Zero where the type does not support the operator.
 inline std::int64_t contribution(DataType type, ReduceOp op, int rank, int ranks, std::int64_t i) {
   const std::uint64_t h = mix(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(rank));
   const bool narrow = type == DataType::float8_e5m2;  // three significant bits: integers up to 8
+  if (!supports(type, op)) return 0;
   switch (op) {
     case ReduceOp::sum:
       if (rank >= (narrow ? 8 : 16)) return 0;  // any partial sum is at most 8, or 16
@@ -53,6 +67,12 @@ inline std::int64_t contribution(DataType type, ReduceOp op, int rank, int ranks
     case ReduceOp::min:
     case ReduceOp::max:
       return static_cast<std::int64_t>(h % 8) - (type >= DataType::uint8 ? 0 : 4);
+    case ReduceOp::bit_and:  // 15 of 16 bits set: a third of them survive 17 ranks
+      return static_cast<std::int64_t>(~one_bit_in_16(h));
+    case ReduceOp::bit_or:
+      return static_cast<std::int64_t>(one_bit_in_16(h));
+    case ReduceOp::bit_xor:
+      return static_cast<std::int64_t>(spread(h));
   }
   return 0;
 }
@@ -74,6 +94,15 @@ inline std::int64_t expected(DataType type, ReduceOp op, int ranks, std::int64_t
         break;
       case ReduceOp::max:
         result = result > value ? result : value;
+        break;
+      case ReduceOp::bit_and:
+        result &= value;
+        break;
+      case ReduceOp::bit_or:
+        result |= value;
+        break;
+      case ReduceOp::bit_xor:
+        result ^= value;
         break;
     }
   }
