@@ -1,5 +1,5 @@
-// All reduction kernels for one instruction set, and how they are chosen. Internal to the device
-// layer and its tests. The table is a plain value; the functions are pure and thread-safe.
+// All kernels for one instruction set, and how they are chosen. Internal to the device layer and
+// its tests. The tables are plain values; the functions are pure and thread-safe.
 #pragma once
 
 #include <array>
@@ -9,7 +9,7 @@
 
 namespace tutti::device {
 
-// table[type][op]
+// table[type][op]; null where the type does not support the operator.
 using KernelTable = std::array<std::array<Kernels, kReduceOpCount>, kDataTypeCount>;
 
 // The kernels for the best instruction set of those that Highway reports as supported at the time

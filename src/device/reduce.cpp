@@ -22,6 +22,7 @@ const Kernels& kernels(DataType type, ReduceOp op) {
   const auto row = static_cast<std::size_t>(type);
   const auto column = static_cast<std::size_t>(op);
   assert(row < table.size() && column < table[row].size());
+  assert(supports(type, op));
   return table[row][column];
 }
 

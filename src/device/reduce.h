@@ -29,7 +29,7 @@ struct Kernels {
                       int ranks, Store store);
 };
 
-// REQUIRES: valid enumerators.
+// REQUIRES: supports(type, op).
 const Kernels& kernels(DataType type, ReduceOp op);
 
 // memcpy, or the same past the cache.

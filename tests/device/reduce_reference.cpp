@@ -92,6 +92,15 @@ T reduce_integer(ReduceOp op, std::span<const T> elements, int ranks) {
       case ReduceOp::max:
         result = static_cast<T>(a > b ? a : b);
         break;
+      case ReduceOp::bit_and:
+        result = static_cast<T>(a & b);
+        break;
+      case ReduceOp::bit_or:
+        result = static_cast<T>(a | b);
+        break;
+      case ReduceOp::bit_xor:
+        result = static_cast<T>(a ^ b);
+        break;
       default:
         result = static_cast<T>(a + b);
     }
@@ -248,9 +257,11 @@ std::vector<DataType> all_types() {
   return types;
 }
 
-std::vector<ReduceOp> all_operators() {
+std::vector<ReduceOp> operators_of(DataType type) {
   std::vector<ReduceOp> operators;
-  for (int op = 0; op < kReduceOpCount; ++op) operators.push_back(static_cast<ReduceOp>(op));
+  for (int op = 0; op < kReduceOpCount; ++op) {
+    if (supports(type, static_cast<ReduceOp>(op))) operators.push_back(static_cast<ReduceOp>(op));
+  }
   return operators;
 }
 

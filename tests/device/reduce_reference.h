@@ -30,8 +30,8 @@ std::uint32_t encode_float(DataType type, double value);
 // Elements of all kinds: plain numbers of several magnitudes, arbitrary bits, and special values.
 Bytes random_elements(DataType type, std::size_t count, std::mt19937_64& random);
 
-// Every type and operator.
 std::vector<DataType> all_types();
-std::vector<ReduceOp> all_operators();
+// Those that the type supports.
+std::vector<ReduceOp> operators_of(DataType type);
 
 }  // namespace tutti::test
