@@ -23,6 +23,12 @@ void add_float8(KernelTable& table);
 void add_integers_8_and_16(KernelTable& table);
 void add_integers_32_and_64(KernelTable& table);
 
+// table[type]
+using ScaleFunction = void (*)(void* dst, const void* src, std::size_t count,
+                               const Reduction& reduction);
+using ScaleTable = std::array<ScaleFunction, kDataTypeCount>;
+ScaleTable resolve_scale();
+
 using CopyFunction = void (*)(void* dst, const void* src, std::size_t bytes);
 // Copies with non-temporal stores.
 CopyFunction resolve_streaming_copy();

@@ -26,6 +26,14 @@ const Kernels& kernels(DataType type, ReduceOp op) {
   return table[row][column];
 }
 
+void scale(DataType type, void* dst, const void* src, std::size_t count,
+           const Reduction& reduction) {
+  static const ScaleTable table = resolve_scale();
+  const auto row = static_cast<std::size_t>(type);
+  assert(row < table.size());
+  table[row](dst, src, count, reduction);
+}
+
 void copy(void* dst, const void* src, std::size_t bytes, Store store) {
   // Also keeps null pointers of empty buffers away from memcpy, which may not have them.
   if (bytes == 0 || dst == src) return;

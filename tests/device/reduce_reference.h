@@ -22,6 +22,9 @@ enum class Finish : std::uint8_t { none, final };
 Bytes reference_reduce(DataType type, ReduceOp op, std::span<const Bytes> sources, Finish finish,
                        int ranks);
 
+// factor * source[i], by the factor of `reduction`, which is of the kind of the type.
+Bytes reference_scale(DataType type, const Bytes& source, const Reduction& reduction);
+
 // The number that `bits` stand for in a float of up to 32 bits.
 double decode_float(DataType type, std::uint32_t bits);
 // The nearest number of that type, ties to even; NaN is canonical.
