@@ -62,40 +62,6 @@ struct Product : NothingToFinish {
   }
 };
 
-// Bitwise operators, for unsigned lanes.
-struct BitAnd {
-  template <class D>
-  HWY_INLINE hn::Vec<D> combine(D /*d*/, hn::Vec<D> a, hn::Vec<D> b) const {
-    return hn::And(a, b);
-  }
-  template <class D>
-  HWY_INLINE hn::Vec<D> finish(D /*d*/, hn::Vec<D> v) const {
-    return v;
-  }
-};
-
-struct BitOr {
-  template <class D>
-  HWY_INLINE hn::Vec<D> combine(D /*d*/, hn::Vec<D> a, hn::Vec<D> b) const {
-    return hn::Or(a, b);
-  }
-  template <class D>
-  HWY_INLINE hn::Vec<D> finish(D /*d*/, hn::Vec<D> v) const {
-    return v;
-  }
-};
-
-struct BitXor {
-  template <class D>
-  HWY_INLINE hn::Vec<D> combine(D /*d*/, hn::Vec<D> a, hn::Vec<D> b) const {
-    return hn::Xor(a, b);
-  }
-  template <class D>
-  HWY_INLINE hn::Vec<D> finish(D /*d*/, hn::Vec<D> v) const {
-    return v;
-  }
-};
-
 // Min and Max differ between instruction sets for NaN and for zeros of opposite sign. Here NaN wins
 // and -0 < +0, as IEEE 754-2019 has it for minimum and maximum; both are then commutative.
 struct Minimum : NothingToFinish {

@@ -17,9 +17,7 @@ KernelTable resolve_kernels() {
   return table;
 }
 
-namespace {
-
-const TypeKernels& kernels_of(DataType type) {
+const Kernels& kernels(DataType type, ReduceOp op) {
   static const KernelTable table = resolve_kernels();
   const auto row = static_cast<std::size_t>(type);
   const auto column = static_cast<std::size_t>(op);
