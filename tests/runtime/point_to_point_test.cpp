@@ -140,6 +140,33 @@ TEST_P(PointToPointTest, AsynchronousSendsAndReceivesMoveTogether) {
   for (const Exit& exit : exits) EXPECT_EQ(exit.output, "");
 }
 
+// As MPI programs do it. The blocking call runs beside the asynchronous one before it.
+TEST_P(PointToPointTest, AnAsynchronousSendAndABlockingReceiveMoveTogether) {
+  const auto exits = run_processes(3, over(GetParam()), [](Communicator& c) -> std::string {
+    constexpr std::int64_t kLarge = 3'000'000;
+    const int next = (c.rank() + 1) % 3;
+    const int previous = (c.rank() + 2) % 3;
+    const auto sent = numbers(c.rank(), next, kLarge);
+    std::vector<std::uint32_t> got(sent.size());
+    const Work send = c.send_async(sent.data(), kLarge, DataType::uint32, next);
+    Status status = c.recv(got.data(), kLarge, DataType::uint32, previous);
+    if (status.ok()) status = send.wait();
+    // A group behind it, and a collective behind that.
+    std::uint32_t token = 0;
+    const Work again = c.send_async(sent.data(), kLarge, DataType::uint32, previous);
+    if (status.ok()) {
+      status = c.group([&] {
+        (void)c.recv(got.data(), kLarge, DataType::uint32, next);
+        (void)c.all_reduce(&token, &token, 1, DataType::uint32, ReduceOp::sum);
+      });
+    }
+    if (status.ok()) status = again.wait();
+    if (!status.ok()) return std::string(status.message());
+    return got == numbers(next, (next + 1) % 3, kLarge) ? "" : "wrong data";
+  });
+  for (const Exit& exit : exits) EXPECT_EQ(exit.output, "");
+}
+
 INSTANTIATE_TEST_SUITE_P(Over, PointToPointTest, testing::Values("shm", "tcp"),
                          [](const auto& info) { return std::string(info.param); });
 
