@@ -62,7 +62,9 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
   using runtime::Selector;
   const Deadline deadline = Deadline::after_ms(config.connect_timeout_ms);
   TUTTI_TRY(gather_cards(bootstrap));
-  queue = std::make_unique<runtime::WorkQueue>();
+  queue = std::make_unique<runtime::WorkQueue>(
+      [this](runtime::TransferSource& source) { return execute(source); },
+      [this] { node->ring_self(); });
   if (size == 1) {
     TUTTI_TRY_ASSIGN(selector, Selector::create(config.algorithm, size, false, kSharedMemory));
     return {};

@@ -9,7 +9,6 @@
 
 namespace tutti {
 
-using runtime::Batch;
 using runtime::Operation;
 using runtime::Transfer;
 
@@ -62,31 +61,33 @@ Status Communicator::Impl::close(Group& recorded) {
 
 Status Communicator::Impl::finish(const std::shared_ptr<Group>& recorded) {
   if (recorded == nullptr) return {};
-  queue->drain();
+  if (!queue->idle()) return finish_async(recorded).wait();
   const std::uint64_t before = sequence;
   Status outcome = close(*recorded);
-  if (outcome.ok()) outcome = execute(recorded->batch, before);
+  if (outcome.ok()) outcome = execute(recorded->batch.transfers(), before);
+  if (outcome.ok()) outcome = execute(recorded->batch.operations());
   recorded->done->finish(outcome);
   return outcome;
 }
 
+// The transfers join others that are under way, and the collectives follow.
 Work Communicator::Impl::finish_async(const std::shared_ptr<Group>& recorded) {
   if (recorded == nullptr) return {};
-  const std::uint64_t before = sequence;
   if (Status closed = close(*recorded); !closed.ok()) {
     recorded->done->finish(closed);
     return finished_work(std::move(closed));
   }
-  return queue->push([this, recorded, before] {
-    Status outcome = execute(recorded->batch, before);
+  Work transfers;
+  if (!recorded->batch.transfers().empty()) transfers = push(recorded->batch.transfers());
+  return queue->push([this, recorded, transfers] {
+    Status outcome = transfers.wait();
+    if (outcome.ok()) outcome = execute(recorded->batch.operations());
     recorded->done->finish(outcome);
     return outcome;
   });
 }
 
-Status Communicator::Impl::execute(Batch& batch, std::uint64_t last_collective) {
-  TUTTI_TRY(execute(batch.transfers(), last_collective));
-  auto rest = std::span<const Operation>(batch.operations());
+Status Communicator::Impl::execute(std::span<const Operation> rest) {
   while (!rest.empty()) {
     const std::size_t joined = size > 1 ? runtime::coalesced(rest) : 1;
     TUTTI_TRY(joined == 1 ? execute(rest.front()) : execute_coalesced(rest.first(joined)));

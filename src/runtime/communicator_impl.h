@@ -87,6 +87,7 @@ struct Communicator::Impl {
   std::unique_ptr<runtime::PointToPoint> point_to_point;
   std::map<std::tuple<const void*, int>, std::unique_ptr<runtime::Binding>> bindings;
   std::uint64_t sequence = 0;     // of the last collective that was numbered
+  std::uint64_t last_run = 0;     // number of the last collective that ran
   std::uint32_t history = 0;      // of the last collective that ran
   std::shared_ptr<Group> group;   // non-null while calls are recorded
   std::vector<std::byte> packed;  // of coalesced and copied inputs; grows to the largest once
@@ -105,9 +106,12 @@ struct Communicator::Impl {
   std::string why_not(const transport::Card& peer) const;
 
   Status check(std::span<const runtime::Transfer> transfers) const;
+  bool has_own(std::span<const runtime::Transfer> transfers) const;
+  Work push(std::span<const runtime::Transfer> transfers);
+  Status execute(runtime::TransferSource& source);
   Status execute(const runtime::Operation& operation);
   Status execute(std::span<const runtime::Transfer> transfers, std::uint64_t last_collective);
-  Status execute(runtime::Batch& batch, std::uint64_t last_collective);
+  Status execute(std::span<const runtime::Operation> operations);
   Status execute_coalesced(std::span<const runtime::Operation> operations);
   Status execute_alone(const runtime::Operation& operation);
   Status dispatch(const runtime::Operation& operation, const runtime::Call& call);

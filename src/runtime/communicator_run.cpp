@@ -47,7 +47,8 @@ Status Communicator::Impl::check(std::span<const Transfer> transfers) const {
 Status Communicator::Impl::run(std::span<const Transfer> transfers) {
   if (group != nullptr) return record_calls(transfers);
   TUTTI_TRY(check(transfers));
-  queue->drain();
+  // Behind asynchronous ones, which may wait for what this call does.
+  if (!queue->idle()) return start(transfers).wait();
   return execute(transfers, sequence);
 }
 
@@ -58,10 +59,19 @@ Work Communicator::Impl::start(std::span<const Transfer> transfers) {
     return recorded.ok() ? done : finished_work(std::move(recorded));
   }
   if (Status checked = check(transfers); !checked.ok()) return finished_work(std::move(checked));
-  return queue->push(
-      [this, last = sequence, all = std::vector<Transfer>(transfers.begin(), transfers.end())] {
-        return execute(all, last);
-      });
+  return push(transfers);
+}
+
+// A rank's transfers with itself do not wait for anybody, and need no company.
+Work Communicator::Impl::push(std::span<const Transfer> transfers) {
+  std::vector<Transfer> all(transfers.begin(), transfers.end());
+  if (size > 1 && !has_own(transfers)) return queue->push(std::move(all));
+  return queue->push([this, last = sequence, all = std::move(all)] { return execute(all, last); });
+}
+
+bool Communicator::Impl::has_own(std::span<const Transfer> transfers) const {
+  return std::any_of(transfers.begin(), transfers.end(),
+                     [this](const Transfer& one) { return one.peer == rank; });
 }
 
 Status Communicator::Impl::failure() const {
@@ -74,6 +84,7 @@ Status Communicator::Impl::failure() const {
 Status Communicator::Impl::execute(const Operation& operation) {
   TUTTI_TRY(failure());
   if (size == 1) return execute_alone(operation);
+  last_run = operation.sequence;
   Call call = runtime::call_of(operation);
   call.history = history = runtime::chained(history, call);
   control->entered(call);
@@ -92,15 +103,24 @@ Status Communicator::Impl::execute(const Operation& operation) {
 Status Communicator::Impl::execute(std::span<const Transfer> transfers,
                                    std::uint64_t last_collective) {
   TUTTI_TRY(failure());
-  const bool own = std::any_of(transfers.begin(), transfers.end(),
-                               [this](const Transfer& one) { return one.peer == rank; });
   std::vector<Transfer> others;
-  if (own) {
+  if (has_own(transfers)) {
     others = runtime::deliver_own(transfers, rank);
     transfers = others;
   }
   if (transfers.empty()) return {};
   Status status = point_to_point->run(transfers, last_collective);
+  return status.ok() ? Status() : control->report(std::move(status));
+}
+
+// On the queue's thread.
+Status Communicator::Impl::execute(runtime::TransferSource& source) {
+  Status status = failure();
+  if (status.ok()) {
+    status = point_to_point->run(source, last_run);
+  } else {
+    (void)source.more();  // they fail too
+  }
   return status.ok() ? Status() : control->report(std::move(status));
 }
 

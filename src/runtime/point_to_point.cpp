@@ -117,8 +117,22 @@ std::vector<Transfer> deliver_own(std::span<const Transfer> transfers, int rank)
 
 Status PointToPoint::run(std::span<const Transfer> transfers, std::uint64_t sequence) {
   sequence_ = sequence;
-  error_ = {};
+  source_ = nullptr;
+  used_ = asked_for_ = 0;
   TUTTI_TRY(open(transfers));
+  return run();
+}
+
+Status PointToPoint::run(TransferSource& source, std::uint64_t sequence) {
+  sequence_ = sequence;
+  source_ = &source;
+  used_ = asked_for_ = 0;
+  TUTTI_TRY(open(source.more()));
+  return run();
+}
+
+Status PointToPoint::run() {
+  error_ = {};
   Status status = waiter_.run(
       *this, [this] { return poll_fds(); }, [this] { return pass(); },
       [this] { return blocked_on(); });
@@ -128,14 +142,19 @@ Status PointToPoint::run(std::span<const Transfer> transfers, std::uint64_t sequ
 
 // Lower ranks first, as everybody does: then nobody waits for a connection in a circle.
 Status PointToPoint::open(std::span<const Transfer> transfers) {
-  used_ = 0;
-  for (const Transfer& transfer : transfers) stream_of(transfer).transfers.push_back(&transfer);
+  for (const Transfer& transfer : transfers) {
+    Stream& stream = stream_of(transfer);
+    stream.items.push_back({&transfer, asked_for_++});
+    if (stream.items.size() == stream.current + 1) stream.message = 0;
+  }
   const auto streams = std::span(streams_).first(used_);
   std::sort(streams.begin(), streams.end(),
             [](const Stream& a, const Stream& b) { return a.peer < b.peer; });
   for (Stream& stream : streams) {
-    TUTTI_TRY_ASSIGN(stream.link, links_.link(stream.peer));
-    start_transfer(stream);
+    if (stream.link == nullptr) {
+      TUTTI_TRY_ASSIGN(stream.link, links_.link(stream.peer));
+    }
+    if (stream.message == 0 && stream.lent == nullptr) start_transfer(stream);
   }
   return {};
 }
@@ -148,10 +167,13 @@ PointToPoint::Stream& PointToPoint::stream_of(const Transfer& transfer) {
   }
   if (used_ == streams_.size()) streams_.emplace_back();
   Stream& stream = streams_[used_++];
+  stream.link = nullptr;
   stream.peer = transfer.peer;
   stream.sends = transfer.sends;
-  stream.transfers.clear();
-  stream.current = 0;
+  stream.items.clear();
+  stream.current = stream.told = 0;
+  stream.message = 0;
+  stream.lent = nullptr;
   return stream;
 }
 
@@ -159,7 +181,7 @@ void PointToPoint::start_transfer(Stream& stream) {
   stream.message = 0;
   stream.lent = nullptr;
   if (stream.done() || !stream.sends) return;
-  const Transfer& transfer = *stream.transfers[stream.current];
+  const Transfer& transfer = stream.transfer();
   const transport::Caps& caps = stream.link->caps();
   if (caps.borrow_bytes == 0 || transfer.bytes() < caps.borrow_bytes) return;
   stream.lent = stream.link->acquire(transfer.data, transfer.bytes());
@@ -177,11 +199,33 @@ Pass PointToPoint::pass() {
   }
   if (!error_.ok()) return Pass::done;
   if (progressed && !done) return Pass::progressed;
-  return flush() && done ? Pass::done : Pass::blocked;
+  done = flush() && done;
+  if (source_ == nullptr) return done ? Pass::done : Pass::blocked;
+  tell_what_is_over();
+  const std::size_t before = asked_for_;
+  ask_for_more();
+  if (asked_for_ > before) return Pass::progressed;
+  return done || !error_.ok() ? Pass::done : Pass::blocked;
+}
+
+void PointToPoint::ask_for_more() {
+  const std::span<const Transfer> next = source_->more();
+  if (next.empty()) return;
+  if (Status opened = open(next); !opened.ok()) error_ = std::move(opened);
+}
+
+// What was received is; what was sent is once no port holds it, or reads it, any more.
+void PointToPoint::tell_what_is_over() {
+  for (Stream& stream : std::span(streams_).first(used_)) {
+    if (stream.told == stream.current || (stream.sends && !flush(stream))) continue;
+    for (; stream.told < stream.current; ++stream.told) {
+      source_->done(stream.items[stream.told].number);
+    }
+  }
 }
 
 bool PointToPoint::send(Stream& stream) {
-  const Transfer& transfer = *stream.transfers[stream.current];
+  const Transfer& transfer = stream.transfer();
   const Fragment part = fragment(transfer, stream.message, stream.link->caps().slot_bytes);
   const auto* data = static_cast<const std::byte*>(transfer.data) + part.offset;
   const std::uint64_t tag = point_to_point_tag(transfer.type, transfer.count);
@@ -199,7 +243,7 @@ bool PointToPoint::send(Stream& stream) {
 }
 
 bool PointToPoint::receive(Stream& stream) {
-  const Transfer& transfer = *stream.transfers[stream.current];
+  const Transfer& transfer = stream.transfer();
   const Fragment part = fragment(transfer, stream.message, stream.link->caps().slot_bytes);
   transport::RecvPort& port =
       stream.link->recv_port(static_cast<int>(stream.message % links_.lanes()));
@@ -218,7 +262,7 @@ bool PointToPoint::receive(Stream& stream) {
 
 bool PointToPoint::next(Stream& stream) {
   const std::size_t slot_bytes = stream.link->caps().slot_bytes;
-  if (++stream.message < message_count(*stream.transfers[stream.current], slot_bytes)) return true;
+  if (++stream.message < message_count(stream.transfer(), slot_bytes)) return true;
   ++stream.current;
   start_transfer(stream);
   return true;
@@ -227,9 +271,15 @@ bool PointToPoint::next(Stream& stream) {
 bool PointToPoint::flush() {
   bool flushed = true;
   for (const Stream& stream : std::span(streams_).first(used_)) {
-    for (int lane = 0; stream.sends && lane < links_.lanes(); ++lane) {
-      flushed = stream.link->send_port(lane).flush() && flushed;
-    }
+    flushed = (!stream.sends || flush(stream)) && flushed;
+  }
+  return flushed;
+}
+
+bool PointToPoint::flush(const Stream& stream) {
+  bool flushed = true;
+  for (int lane = 0; lane < links_.lanes(); ++lane) {
+    flushed = stream.link->send_port(lane).flush() && flushed;
   }
   return flushed;
 }
@@ -270,13 +320,13 @@ Result<int> PointToPoint::blocked_on() const {
 
 std::string PointToPoint::text() const {
   for (const Stream& stream : std::span(streams_).first(used_)) {
-    if (!stream.done()) return describe(*stream.transfers[stream.current]);
+    if (!stream.done()) return describe(stream.transfer());
   }
   return "send";
 }
 
 Status PointToPoint::unexpected(const Stream& stream, std::uint64_t tag, std::size_t bytes) const {
-  const Transfer& mine = *stream.transfers[stream.current];
+  const Transfer& mine = stream.transfer();
   if ((tag & kPointToPoint) == 0) {
     return rank_error(Code::mismatch, stream.peer,
                       "rank {} called {} while rank {} called a collective, its operation {}; "

@@ -47,6 +47,19 @@ Status check_own(std::span<const Transfer> transfers, int rank);
 // Copies it, and returns the transfers with others. REQUIRES: check_own().
 std::vector<Transfer> deliver_own(std::span<const Transfer> transfers, int rank);
 
+// Transfers that are asked for while others run already: an asynchronous receive may be what the
+// peer waits for before it takes our send.
+class TransferSource {
+ public:
+  // The next ones, or none for now. They stay valid until they are done.
+  virtual std::span<const Transfer> more() = 0;
+  // One of those that more() gave is over; they are counted from 0.
+  virtual void done(std::size_t number) = 0;
+
+ protected:
+  ~TransferSource() = default;
+};
+
 class PointToPoint final : private Activity {
  public:
   PointToPoint(Waiter& waiter, Links& links, int rank)
@@ -55,6 +68,8 @@ class PointToPoint final : private Activity {
   // Runs them to the end. `sequence` is that of the collective before them. Errors are final for
   // the communicator. REQUIRES: no transfer with oneself.
   Status run(std::span<const Transfer> transfers, std::uint64_t sequence);
+  // The same with those that `source` has, as long as there are any.
+  Status run(TransferSource& source, std::uint64_t sequence);
 
  private:
   // The transfers with one peer in one direction, first one first.
@@ -62,16 +77,25 @@ class PointToPoint final : private Activity {
     transport::Link* link = nullptr;
     int peer = 0;
     bool sends = false;
-    std::vector<const Transfer*> transfers;
+    struct Item {
+      const Transfer* transfer;
+      std::size_t number;  // as the source counts
+    };
+    std::vector<Item> items;
     std::size_t current = 0;
+    std::size_t told = 0;      // those before it are known to be over
     std::int64_t message = 0;  // of the current transfer
     // Of what is sent: memory of the current transfer that needs no copy, or null.
     const transport::Registration* lent = nullptr;
 
-    bool done() const { return current == transfers.size(); }
+    bool done() const { return current == items.size(); }
+    const Transfer& transfer() const { return *items[current].transfer; }
   };
 
+  Status run();
   Status open(std::span<const Transfer> transfers);
+  void ask_for_more();
+  void tell_what_is_over();
   Stream& stream_of(const Transfer& transfer);
   void start_transfer(Stream& stream);
   Pass pass();
@@ -80,6 +104,7 @@ class PointToPoint final : private Activity {
   bool receive(Stream& stream);
   bool next(Stream& stream);
   bool flush();
+  bool flush(const Stream& stream);
   void give_back();
   std::span<pollfd> poll_fds();
   Result<int> blocked_on() const;
@@ -92,6 +117,8 @@ class PointToPoint final : private Activity {
   Links& links_;
   int rank_;
   std::uint64_t sequence_ = 0;
+  TransferSource* source_ = nullptr;
+  std::size_t asked_for_ = 0;    // transfers so far
   std::vector<Stream> streams_;  // the first used_ are in use, the others keep their memory
   std::size_t used_ = 0;
   struct Borrowed {

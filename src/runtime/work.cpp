@@ -79,11 +79,27 @@ WorkQueue::~WorkQueue() {
 }
 
 Work WorkQueue::push(Job job) {
-  auto state = std::make_shared<Work::State>();
+  Task task;
+  task.job = std::move(job);
+  return push(std::move(task));
+}
+
+Work WorkQueue::push(std::vector<Transfer> transfers) {
+  Task task;
+  task.unfinished = transfers.size();
+  task.transfers = std::move(transfers);
+  return push(std::move(task));
+}
+
+Work WorkQueue::push(Task task) {
+  task.state = std::make_shared<Work::State>();
+  Work work(task.state);
+  const bool joins = !task.transfers.empty();
   {
     const std::lock_guard lock(mutex_);
-    tasks_.push_back({std::move(job), state});
+    tasks_.push_back(std::move(task));
     pending_.fetch_add(1, std::memory_order_relaxed);
+    pushed_.fetch_add(1, std::memory_order_release);
   }
   if (!thread_.joinable()) {
     const BlockSignals blocked;
@@ -91,7 +107,8 @@ Work WorkQueue::push(Job job) {
     pthread_setname_np(thread_.native_handle(), "tutti-progress");
   }
   changed_.notify_all();
-  return Work(std::move(state));
+  if (joins) wake_();  // it may be asleep amid other transfers
+  return work;
 }
 
 void WorkQueue::drain() {
@@ -105,14 +122,56 @@ void WorkQueue::loop() {
   for (;;) {
     changed_.wait(lock, [this] { return stop_ || !tasks_.empty(); });
     if (tasks_.empty()) return;
-    Task task = std::move(tasks_.front());
-    tasks_.pop_front();
+    if (tasks_.front().transfers.empty()) {
+      Task task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      finish(task, task.job());
+      lock.lock();
+      continue;
+    }
     lock.unlock();
-    task.state->finish(task.job());
-    task = {};  // what the job owns goes before anybody can see the queue idle
+    looked_at_ = 0;
+    const Status outcome = run_transfers_(*this);
+    // What is left did not come to its end.
+    for (Task& task : running_) {
+      if (task.unfinished > 0) finish(task, outcome);
+    }
+    running_.clear();
     lock.lock();
-    pending_.fetch_sub(1, std::memory_order_release);
-    changed_.notify_all();
+  }
+}
+
+void WorkQueue::finish(Task& task, const Status& outcome) {
+  task.state->finish(outcome);
+  const auto state = std::move(task.state);
+  task.job = nullptr;  // what it owns goes before anybody can see the queue idle
+  const std::lock_guard lock(mutex_);
+  pending_.fetch_sub(1, std::memory_order_release);
+  changed_.notify_all();
+}
+
+std::span<const Transfer> WorkQueue::more() {
+  const std::uint64_t pushed = pushed_.load(std::memory_order_acquire);
+  if (pushed == looked_at_) return {};
+  const std::lock_guard lock(mutex_);
+  if (tasks_.empty() || tasks_.front().transfers.empty()) {
+    looked_at_ = pushed;
+    return {};
+  }
+  running_.push_back(std::move(tasks_.front()));
+  tasks_.pop_front();
+  return running_.back().transfers;
+}
+
+void WorkQueue::done(std::size_t number) {
+  for (Task& task : running_) {
+    if (number >= task.transfers.size()) {
+      number -= task.transfers.size();
+      continue;
+    }
+    if (--task.unfinished == 0) finish(task, {});
+    return;
   }
 }
 
