@@ -24,10 +24,10 @@ class AllReduce : public Benchmark {
     return communicator.all_reduce_async(send, recv, shape.count, shape.type, shape.op);
   }
 
-  Pattern input(const Shape& shape, int rank, int ranks) const override {
+  Pattern input(const Shape& shape, int rank, int ranks, int) const override {
     return reduction_input(shape.type, shape.op, rank, ranks, shape.count);
   }
-  Pattern expected(const Shape& shape, int, int ranks) const override {
+  Pattern expected(const Shape& shape, int, int ranks, int) const override {
     return reduction_result(shape.type, shape.op, ranks, shape.count);
   }
 };

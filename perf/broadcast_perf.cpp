@@ -23,10 +23,10 @@ class Broadcast : public Benchmark {
     return communicator.broadcast_async(send, recv, shape.count, shape.type, shape.root);
   }
 
-  Pattern input(const Shape& shape, int rank, int) const override {
+  Pattern input(const Shape& shape, int rank, int, int) const override {
     return random_bits(shape.type, rank, shape.count);
   }
-  Pattern expected(const Shape& shape, int, int) const override {
+  Pattern expected(const Shape& shape, int, int, int) const override {
     return random_bits(shape.type, shape.root, shape.count);
   }
 };

@@ -2,7 +2,9 @@
 // Implementations hold no state and are safe to use from several threads.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "common/data.h"
@@ -15,8 +17,20 @@ struct Shape {
   DataType type;
   ReduceOp op;
   int root;
-  std::int64_t count;
+  std::int64_t count;  // of one block
   std::int64_t bytes() const { return count * static_cast<std::int64_t>(size_of(type)); }
+};
+
+// The buffers of one rank, in blocks of Shape::count elements.
+struct Layout {
+  int send_blocks = 1;
+  int recv_blocks = 1;
+  // In place there is one buffer, of the larger size: where in it the input and the output begin.
+  int send_place = 0;
+  int recv_place = 0;
+  bool receives = true;  // false: this rank's receive buffer is not used
+  bool in_place = true;  // false: this rank has two buffers even then
+  int blocks() const { return std::max(send_blocks, recv_blocks); }
 };
 
 class Benchmark {
@@ -29,14 +43,23 @@ class Benchmark {
   // busbw / algbw: what the slowest link carries per byte of the message, as nccl-tests defines it.
   virtual double bus_factor(int ranks) const = 0;
 
+  virtual Layout layout(const Shape& /*shape*/, int /*rank*/, int /*ranks*/) const { return {}; }
+  // Elements of the block that `from` sends to `to`; fewer than Shape::count where they differ.
+  virtual std::int64_t block_count(const Shape& shape, int /*from*/, int /*to*/) const {
+    return shape.count;
+  }
+  virtual std::string algorithm(const Communicator& communicator, const Shape& shape) const {
+    return communicator.algorithm(collective(), shape.count, shape.type);
+  }
+
   virtual Status run(Communicator& communicator, const void* send, void* recv,
                      const Shape& shape) const = 0;
   virtual Work start(Communicator& communicator, const void* send, void* recv,
                      const Shape& shape) const = 0;
 
-  // What `rank` of `ranks` sends, and what it must receive.
-  virtual Pattern input(const Shape& shape, int rank, int ranks) const = 0;
-  virtual Pattern expected(const Shape& shape, int rank, int ranks) const = 0;
+  // What `rank` of `ranks` sends in a block, and what it must receive in one.
+  virtual Pattern input(const Shape& shape, int rank, int ranks, int block) const = 0;
+  virtual Pattern expected(const Shape& shape, int rank, int ranks, int block) const = 0;
 };
 
 }  // namespace tutti::perf

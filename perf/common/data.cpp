@@ -56,8 +56,7 @@ double float_value(const Position& at, ReduceOp op, std::uint64_t exact_limit) {
       const auto magnitude = static_cast<double>(1 + (bits >> 1) % exact_limit);
       return bits & 1 ? -magnitude : magnitude;
     }
-    case ReduceOp::sum:
-    case ReduceOp::average:
+    default:
       break;
   }
   return summand<double>(at, exact_limit);
@@ -80,7 +79,18 @@ T combine(T a, T b, ReduceOp op) {
   if constexpr (std::is_integral_v<T>) {  // without a sign, as that wraps by definition
     const auto x = static_cast<std::uint64_t>(a);
     const auto y = static_cast<std::uint64_t>(b);
-    return static_cast<T>(op == ReduceOp::product ? x * y : x + y);
+    switch (op) {
+      case ReduceOp::product:
+        return static_cast<T>(x * y);
+      case ReduceOp::bit_and:
+        return static_cast<T>(x & y);
+      case ReduceOp::bit_or:
+        return static_cast<T>(x | y);
+      case ReduceOp::bit_xor:
+        return static_cast<T>(x ^ y);
+      default:
+        return static_cast<T>(x + y);
+    }
   } else {
     return op == ReduceOp::product ? a * b : a + b;
   }

@@ -22,31 +22,63 @@ Microseconds now(bool cputime) {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
-const void* source(Bench& bench, Placement placement, std::int64_t i, std::int64_t bytes) {
-  Buffers& buffers = bench.buffers;
-  return placement == Placement::in_place ? buffers.recv(i, bytes).data()
-                                          : buffers.send(i, bytes).data();
-}
+// The windows of one iteration.
+struct Windows {
+  std::span<std::byte> send;
+  std::span<std::byte> recv;
+  std::span<std::byte> whole;  // around the receive window, in place the only buffer
+};
 
-Status run_once(Bench& bench, const Shape& shape, Placement placement, std::int64_t i) {
-  const std::int64_t bytes = shape.bytes();
-  return bench.benchmark.run(bench.communicator, source(bench, placement, i, bytes),
-                             bench.buffers.recv(i, bytes).data(), shape);
-}
+class Operation {
+ public:
+  Operation(Bench& bench, const Shape& shape, Placement placement)
+      : bench_(bench),
+        shape_(shape),
+        layout_(
+            bench.benchmark.layout(shape, bench.communicator.rank(), bench.communicator.size())),
+        in_place_(placement == Placement::in_place && layout_.in_place) {}
+
+  bool in_place() const { return in_place_; }
+  const Layout& layout() const { return layout_; }
+  std::int64_t whole_bytes() const {
+    return shape_.bytes() * (in_place_ ? layout_.blocks() : layout_.recv_blocks);
+  }
+
+  Windows windows(std::int64_t i) {
+    const auto block = static_cast<std::size_t>(shape_.bytes());
+    const auto sent = block * static_cast<std::size_t>(layout_.send_blocks);
+    const auto received = block * static_cast<std::size_t>(layout_.recv_blocks);
+    const auto whole = bench_.buffers.recv(i, whole_bytes());
+    if (!in_place_) {
+      return {bench_.buffers.send(i, static_cast<std::int64_t>(sent)), whole, whole};
+    }
+    return {whole.subspan(block * static_cast<std::size_t>(layout_.send_place), sent),
+            whole.subspan(block * static_cast<std::size_t>(layout_.recv_place), received), whole};
+  }
+
+  Status run(std::int64_t i) {
+    const Windows at = windows(i);
+    return bench_.benchmark.run(bench_.communicator, at.send.data(), at.recv.data(), shape_);
+  }
+  Work start(std::int64_t i) {
+    const Windows at = windows(i);
+    return bench_.benchmark.start(bench_.communicator, at.send.data(), at.recv.data(), shape_);
+  }
+
+ private:
+  Bench& bench_;
+  const Shape& shape_;
+  const Layout layout_;
+  const bool in_place_;
+};
 
 // One iteration: one blocking call, or several asynchronous ones in flight together.
-Status iterate(Bench& bench, const Shape& shape, Placement placement, std::int64_t i,
-               std::vector<Work>& in_flight) {
+Status iterate(Bench& bench, Operation& operation, std::int64_t i, std::vector<Work>& in_flight) {
   const std::int64_t aggregated = bench.options.aggregated_iterations;
   if (aggregated == 1) {
-    TUTTI_TRY(run_once(bench, shape, placement, i));
+    TUTTI_TRY(operation.run(i));
   } else {
-    const std::int64_t bytes = shape.bytes();
-    for (std::int64_t k = 0; k < aggregated; ++k) {
-      in_flight.push_back(bench.benchmark.start(bench.communicator,
-                                                source(bench, placement, i, bytes),
-                                                bench.buffers.recv(i, bytes).data(), shape));
-    }
+    for (std::int64_t k = 0; k < aggregated; ++k) in_flight.push_back(operation.start(i));
     for (const Work& work : in_flight) TUTTI_TRY(work.wait());
     in_flight.clear();
   }
@@ -61,9 +93,10 @@ struct Timing {
 
 Result<Timing> time_iterations(Bench& bench, const Shape& shape, Placement placement) {
   const Options& options = bench.options;
+  Operation operation(bench, shape, placement);
   std::vector<Work> in_flight;
   for (std::int64_t i = 0; i < options.warmup_iterations; ++i) {
-    TUTTI_TRY(iterate(bench, shape, placement, i, in_flight));
+    TUTTI_TRY(iterate(bench, operation, i, in_flight));
   }
   const bool pauses = options.blocking == Blocking::barrier_not_timed;
   const bool one_by_one = options.per_iteration || pauses;
@@ -73,7 +106,7 @@ Result<Timing> time_iterations(Bench& bench, const Shape& shape, Placement place
   const auto start = now(options.report_cputime);
   auto lap = start;
   for (std::int64_t i = 0; i < options.iterations; ++i) {
-    TUTTI_TRY(iterate(bench, shape, placement, i, in_flight));
+    TUTTI_TRY(iterate(bench, operation, i, in_flight));
     if (!one_by_one) continue;
     const auto end = now(options.report_cputime);
     timing.iterations_us.push_back((end - lap).count());
@@ -101,20 +134,41 @@ double average(const std::vector<double>& values, Average how) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
+// Calls visit(block's bytes, pattern) for every block of a window.
+template <typename Visit>
+void for_each_block(std::span<std::byte> window, std::size_t block_bytes,
+                    const std::vector<Pattern>& patterns, Visit visit) {
+  for (std::size_t block = 0; block < patterns.size(); ++block) {
+    visit(window.subspan(block * block_bytes, block_bytes), patterns[block], block);
+  }
+}
+
 // Wrong elements on all ranks together: received values, changed inputs, and bytes written outside.
 Result<std::int64_t> count_wrong(Bench& bench, const Shape& shape, Placement placement,
                                  const Patterns& patterns) {
-  const std::int64_t bytes = shape.bytes();
+  Operation operation(bench, shape, placement);
   Buffers& buffers = bench.buffers;
-  const auto send = buffers.send(0, bytes);
-  const auto recv = buffers.recv(0, bytes);
+  const Windows at = operation.windows(0);
+  const auto block_bytes = static_cast<std::size_t>(shape.bytes());
+  const int rank = bench.communicator.rank();
   std::int64_t wrong = 0;
   for (std::int64_t i = 0; i < bench.options.checks; ++i) {
-    buffers.poison(bytes);
-    patterns.input.fill(placement == Placement::in_place ? recv : send);
-    TUTTI_TRY(run_once(bench, shape, placement, 0));
-    wrong += patterns.expected.count_wrong(recv) + buffers.damaged_guard_bytes(bytes);
-    if (placement == Placement::out_of_place) wrong += patterns.input.count_wrong(send);
+    buffers.poison(operation.whole_bytes());
+    for_each_block(at.send, block_bytes, patterns.input,
+                   [](auto block, const Pattern& pattern, auto) { pattern.fill(block); });
+    TUTTI_TRY(operation.run(0));
+    for_each_block(at.recv, block_bytes, patterns.expected,
+                   [&](auto block, const Pattern& pattern, std::size_t from) {
+                     const auto bytes = static_cast<std::size_t>(bench.benchmark.block_count(
+                                            shape, static_cast<int>(from), rank)) *
+                                        size_of(shape.type);
+                     wrong += pattern.count_wrong(block.first(bytes));
+                   });
+    wrong += buffers.damaged_guard_bytes(operation.whole_bytes());
+    if (operation.in_place()) continue;
+    for_each_block(
+        at.send, block_bytes, patterns.input,
+        [&](auto block, const Pattern& pattern, auto) { wrong += pattern.count_wrong(block); });
   }
   std::int64_t everywhere = 0;
   TUTTI_TRY(bench.communicator.all_reduce(&wrong, &everywhere, 1, DataType::int64, ReduceOp::sum));
@@ -132,7 +186,8 @@ Result<Measurement> measure(Bench& bench, const Shape& shape, Placement placemen
   TUTTI_TRY_ASSIGN(result.rank_times_us, gather(bench.communicator, operation_us));
   result.time_us = average(result.rank_times_us, options.average);
   if (result.time_us > 0) {
-    result.algbw = static_cast<double>(shape.bytes()) / result.time_us / 1e3;
+    const int blocks = bench.benchmark.layout(shape, 0, bench.communicator.size()).blocks();
+    result.algbw = static_cast<double>(shape.bytes() * blocks) / result.time_us / 1e3;
   }
   result.busbw = result.algbw * bench.benchmark.bus_factor(bench.communicator.size());
   if (options.per_iteration) {

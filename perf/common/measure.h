@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "common/benchmark.h"
 #include "common/buffers.h"
@@ -22,8 +23,8 @@ struct Bench {
 
 // The patterns of a shape on this rank; valid for any count up to that of `shape`.
 struct Patterns {
-  Pattern input;
-  Pattern expected;
+  std::vector<Pattern> input;     // by block
+  std::vector<Pattern> expected;  // by block; empty on a rank that receives nothing
 };
 
 // Times the operation and, by --check, verifies its result. The measurement is the same on every

@@ -47,6 +47,12 @@ std::string_view short_name(ReduceOp op) noexcept {
       return "prod";
     case ReduceOp::average:
       return "avg";
+    case ReduceOp::bit_and:
+      return "band";
+    case ReduceOp::bit_or:
+      return "bor";
+    case ReduceOp::bit_xor:
+      return "bxor";
     default:
       return name(op);
   }

@@ -70,6 +70,7 @@ Status Session::run_all() {
   for (std::int64_t cycle = 0; options_.cycles == 0 || cycle < options_.cycles; ++cycle) {
     for (const DataType type : options_.types) {
       for (const ReduceOp op : ops) {
+        if (!supports(type, op)) continue;  // bitwise operators on floats
         for (int root = first_root; root <= last_root; ++root) {
           TUTTI_TRY(run_type(type, op, root));
         }
@@ -126,13 +127,21 @@ Status Session::run_type(DataType type, ReduceOp op, int root) {
   auto allocated = Buffers::create(options_.sweep.max_bytes, options_.unalign * element_bytes);
   TUTTI_TRY(agree(allocated.status()));
   Buffers buffers = std::move(allocated).value();
-  const auto counts = element_counts(options_.sweep, element_bytes);
   const int rank = communicator_.rank();
   const int size = communicator_.size();
+  const Layout layout = benchmark_.layout({type, op, root, 0}, rank, size);
+  // Sizes are those of the larger buffer, all its blocks together.
+  auto counts = element_counts(options_.sweep, element_bytes * std::max(layout.blocks(), 1));
+  if (layout.blocks() == 0) counts = {0};
   const Shape largest{type, op, root, counts.back()};
-  const Patterns patterns{benchmark_.input(largest, rank, size),
-                          benchmark_.expected(largest, rank, size)};
-  initialize(buffers, patterns.input);
+  Patterns patterns;
+  for (int block = 0; block < layout.send_blocks; ++block) {
+    patterns.input.push_back(benchmark_.input(largest, rank, size, block));
+  }
+  for (int block = 0; layout.receives && block < layout.recv_blocks; ++block) {
+    patterns.expected.push_back(benchmark_.expected(largest, rank, size, block));
+  }
+  if (!patterns.input.empty()) initialize(buffers, patterns.input.front());
   Bench bench{communicator_, benchmark_, options_, buffers};
   for (const std::int64_t count : counts) {
     TUTTI_TRY(run_row(bench, Shape{type, op, root, count}, patterns));
@@ -142,12 +151,12 @@ Status Session::run_type(DataType type, ReduceOp op, int root) {
 
 Status Session::run_row(Bench& bench, const Shape& shape, const Patterns& patterns) {
   Row row;
-  row.bytes = shape.bytes();
+  row.bytes = shape.bytes() * benchmark_.layout(shape, 0, communicator_.size()).blocks();
   row.count = shape.count;
   row.type = short_name(shape.type);
   row.op = benchmark_.has_op() ? short_name(shape.op) : "none";
   row.root = benchmark_.has_root() ? shape.root : -1;
-  row.algorithm = communicator_.algorithm(benchmark_.collective(), shape.count, shape.type);
+  row.algorithm = benchmark_.algorithm(communicator_, shape);
   TUTTI_TRY_ASSIGN(row.out_of_place, measure(bench, shape, Placement::out_of_place, patterns));
   TUTTI_TRY_ASSIGN(row.in_place, measure(bench, shape, Placement::in_place, patterns));
   row.timestamp = time_of_day();

@@ -54,7 +54,7 @@ std::string Communicator::algorithm(Collective, std::int64_t, DataType) const {
 }
 
 Status Communicator::all_reduce(const void* send, void* recv, std::int64_t count, DataType type,
-                                ReduceOp) {
+                                Reduction) {
   const std::size_t bytes = static_cast<std::size_t>(count) * size_of(type);
   std::memmove(recv, send, bytes);
   if (type != DataType::float32) return {};
@@ -96,10 +96,10 @@ class Copy : public Benchmark {
     return Work(std::make_shared<Work::State>(
         Work::State{communicator.all_reduce(send, recv, shape.count, shape.type, shape.op)}));
   }
-  Pattern input(const Shape& shape, int rank, int ranks) const override {
+  Pattern input(const Shape& shape, int rank, int ranks, int) const override {
     return reduction_input(shape.type, shape.op, rank, ranks, shape.count);
   }
-  Pattern expected(const Shape& shape, int, int ranks) const override {
+  Pattern expected(const Shape& shape, int, int ranks, int) const override {
     return reduction_result(shape.type, shape.op, ranks, shape.count);
   }
 };

@@ -60,7 +60,7 @@ Result<RankParts> make_rank(Bootstrap& bootstrap, FakeFabric& fabric) {
   return parts;
 }
 
-struct Call {
+struct Scene {
   const collectives::Algorithm* algorithm = nullptr;
   int ranks = 2;
   std::int64_t count = 0;
@@ -72,14 +72,14 @@ float input(int rank, std::int64_t i) {
   return static_cast<float>((rank + 1) * (i % 31));
 }
 
-float expected(const Call& call, std::int64_t i) {
+float expected(const Scene& call, std::int64_t i) {
   if (call.algorithm->kind == plan::Kind::broadcast) return input(0, i);
   float sum = 0;
   for (int rank = 0; rank < call.ranks; ++rank) sum += input(rank, i);
   return sum;
 }
 
-void run_rank(const Call& call, Bootstrap& bootstrap, FakeFabric& fabric) {
+void run_rank(const Scene& call, Bootstrap& bootstrap, FakeFabric& fabric) {
   auto made = make_rank(bootstrap, fabric);
   ASSERT_TRUE(made.ok()) << made.status().message();
   RankParts& parts = *made;
@@ -96,15 +96,18 @@ void run_rank(const Call& call, Bootstrap& bootstrap, FakeFabric& fabric) {
   const bool in_place = call.in_place || (broadcast && rank != 0);
   std::vector<float> recv(in_place ? 0 : send.size(), -1.0F);
   float* const result = in_place ? send.data() : recv.data();
-  Executor executor(*parts.waiter, rank, call.ranks);
+  Executor executor(*parts.waiter, *parts.control, rank, call.ranks);
   Operation operation;
   operation.collective = broadcast ? Collective::broadcast : Collective::all_reduce;
   operation.send = send.data();
   operation.recv = result;
   operation.count = call.count;
+  operation.in_place = in_place;
   operation.sequence = 1;
-  parts.control->entered({.sequence = 1});
-  const Status status = executor.run(operation, **binding);
+  runtime::Call made_call = call_of(operation);
+  made_call.history = chained(0, made_call);
+  parts.control->entered(made_call);
+  const Status status = executor.run(operation, made_call, **binding);
   ASSERT_TRUE(status.ok()) << status.message();
   std::int64_t wrong = 0;
   for (std::int64_t i = 0; i < call.count; ++i) wrong += result[i] != expected(call, i) ? 1 : 0;
@@ -115,7 +118,7 @@ void run_rank(const Call& call, Bootstrap& bootstrap, FakeFabric& fabric) {
   parts.control->close(Deadline::after_ms(transport::kTestDeadlineMs));
 }
 
-void run_all(const Call& call, FakeFabric& fabric) {
+void run_all(const Scene& call, FakeFabric& fabric) {
   transport::MeetingPlace place(call.ranks);
   const auto hub = std::make_shared<LocalHub>();
   std::vector<std::thread> others;
@@ -127,7 +130,7 @@ void run_all(const Call& call, FakeFabric& fabric) {
 }
 
 // Ends of links that the plan needs.
-int link_ends(const Call& call) {
+int link_ends(const Scene& call) {
   std::set<std::pair<int, int>> ends;
   for (int rank = 0; rank < call.ranks; ++rank) {
     const plan::Shape shape{.kind = call.algorithm->kind, .ranks = call.ranks};
@@ -139,7 +142,7 @@ int link_ends(const Call& call) {
 }
 
 // How often each chunk is sent by all ranks together; 0 when not all chunks are sent alike.
-int sends_per_chunk(const Call& call) {
+int sends_per_chunk(const Scene& call) {
   std::map<std::uint32_t, int> sends;
   std::uint32_t chunks = 1;
   for (int rank = 0; rank < call.ranks; ++rank) {
@@ -170,11 +173,14 @@ std::uint64_t bytes_on_the_wire(const FakeFabric& fabric, int ranks) {
 
 TEST(RdmaPlans, EveryAlgorithmIsRightAndSendsWhatItsPlanSays) {
   for (const auto& algorithm : collectives::algorithms()) {
+    const bool known =
+        algorithm.kind == plan::Kind::all_reduce || algorithm.kind == plan::Kind::broadcast;
+    if (!known) continue;  // the matrix has the others
     for (const int ranks : {2, 3}) {
       // Within a slot; of several tiles, and long enough to be sent from the caller's memory.
       for (const std::int64_t count : {std::int64_t{1027}, std::int64_t{400'003}}) {
         for (const bool in_place : {false, true}) {
-          const Call call{&algorithm, ranks, count, in_place};
+          const Scene call{&algorithm, ranks, count, in_place};
           SCOPED_TRACE(::testing::Message() << algorithm.name << ", " << ranks << " ranks, "
                                             << count << (in_place ? " in place" : ""));
           FakeFabric fabric;

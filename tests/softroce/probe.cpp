@@ -23,6 +23,7 @@
 #include "base/deadline.h"
 #include "base/try.h"
 #include "collectives/algorithms.h"
+#include "plan/layout.h"
 #include "runtime/collective_case.h"
 #include "support/values.h"
 #include "tutti/bootstrap.h"
@@ -59,14 +60,17 @@ Result<std::uint64_t> common_seed() {
   return seed;
 }
 
-Case draw(std::mt19937_64& random, int ranks) {
+Case draw(std::mt19937_64& random, Collective collective, int ranks) {
   const auto below = [&random](int n) {
     return static_cast<int>(random() % static_cast<unsigned>(n));
   };
   Case one;
+  one.collective = collective;
   one.count = below(4) == 0 ? below(200'000) : below(3) == 0 ? below(20'000) : below(300);
   one.type = static_cast<DataType>(below(kDataTypeCount));
   one.op = static_cast<ReduceOp>(below(kReduceOpCount));
+  if (!supports(one.type, one.op)) one.op = ReduceOp::sum;
+  one.uneven = plan::has_blocks(collective) && below(2) == 0;
   one.root = below(ranks);
   one.in_place = below(2) == 0;
   return one;
@@ -77,17 +81,15 @@ int run_matrix(int cases) {
   if (!seed.ok()) return fail(seed.status().message());
   say(fmt::format("seed of all ranks: {}", *seed));
   for (const auto& row : collectives::algorithms()) {
-    const bool reduces = row.kind == plan::Kind::all_reduce;
-    auto communicator = join(fmt::format("{}:{}", reduces ? "all_reduce" : "broadcast", row.name));
+    auto communicator = join(fmt::format("{}:{}", name(row.kind), row.name));
     if (!communicator.ok()) return fail(communicator.status().message());
     std::mt19937_64 random(*seed);
     for (int i = 0; i < cases; ++i) {
-      const Case one = draw(random, communicator->size());
-      const std::string wrong =
-          reduces ? run_all_reduce(*communicator, one) : run_broadcast(*communicator, one);
+      const Case one = draw(random, row.kind, communicator->size());
+      const std::string wrong = run_case(*communicator, one);
       if (!wrong.empty()) return fail(fmt::format("{}: {}", row.name, wrong));
     }
-    say(fmt::format("{} cases right: {}", cases, row.name));
+    say(fmt::format("{} cases right: {} {}", cases, name(row.kind), row.name));
   }
   return 0;
 }
@@ -107,7 +109,7 @@ int run_loop(int operations, int bytes) {
   std::vector<double> times_ms;
   for (int i = 0; i < operations; ++i) {
     const auto began = Clock::now();
-    const std::string wrong = run_all_reduce(*communicator, one);
+    const std::string wrong = run_case(*communicator, one);
     if (!wrong.empty()) return fail(fmt::format("operation {}: {}", i, wrong));
     if (i == 0) say_transports(*communicator);
     times_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - began).count());

@@ -1,0 +1,70 @@
+// alltoallv_perf: measures and checks the uneven all-to-all. Rank i sends (i + 2j) mod 4 quarters
+// of a block to rank j: nothing, a quarter, half or three quarters of it, as mixtures of experts
+// do.
+#include <vector>
+
+#include "common/main.h"
+
+namespace tutti::perf {
+namespace {
+
+class AllToAllV : public Benchmark {
+ public:
+  std::string_view program() const override { return "alltoallv_perf"; }
+  Collective collective() const override { return Collective::all_to_all; }
+  bool has_op() const override { return false; }
+  bool has_root() const override { return false; }
+
+  // As if every block were whole, so that figures compare with alltoall_perf.
+  double bus_factor(int ranks) const override { return (ranks - 1.0) / ranks; }
+
+  // What two ranks exchange differs, so that it cannot be in place.
+  Layout layout(const Shape&, int, int ranks) const override {
+    return {.send_blocks = ranks, .recv_blocks = ranks, .in_place = false};
+  }
+  std::int64_t block_count(const Shape& shape, int from, int to) const override {
+    return shape.count * ((from + 2 * to) % 4) / 4;
+  }
+  std::string algorithm(const Communicator&, const Shape&) const override { return "pairwise"; }
+
+  Status run(Communicator& communicator, const void* send, void* recv,
+             const Shape& shape) const override {
+    const Lists lists(*this, communicator, shape);
+    return communicator.all_to_all_v(send, {lists.sent, lists.offsets}, recv,
+                                     {lists.received, lists.offsets}, shape.type);
+  }
+  Work start(Communicator& communicator, const void* send, void* recv,
+             const Shape& shape) const override {
+    const Lists lists(*this, communicator, shape);
+    return communicator.all_to_all_v_async(send, {lists.sent, lists.offsets}, recv,
+                                           {lists.received, lists.offsets}, shape.type);
+  }
+
+  Pattern input(const Shape& shape, int rank, int ranks, int block) const override {
+    return random_bits(shape.type, rank * ranks + block, shape.count);
+  }
+  Pattern expected(const Shape& shape, int rank, int ranks, int block) const override {
+    return random_bits(shape.type, block * ranks + rank, shape.count);
+  }
+
+ private:
+  struct Lists {
+    Lists(const AllToAllV& benchmark, const Communicator& communicator, const Shape& shape) {
+      for (int peer = 0; peer < communicator.size(); ++peer) {
+        sent.push_back(benchmark.block_count(shape, communicator.rank(), peer));
+        received.push_back(benchmark.block_count(shape, peer, communicator.rank()));
+        offsets.push_back(shape.count * peer);
+      }
+    }
+    std::vector<std::int64_t> sent;
+    std::vector<std::int64_t> received;
+    std::vector<std::int64_t> offsets;
+  };
+};
+
+}  // namespace
+}  // namespace tutti::perf
+
+int main(int argc, char** argv) {
+  return tutti::perf::run_main(argc, argv, tutti::perf::AllToAllV());
+}
