@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -16,12 +17,41 @@ BROADCAST = os.environ["BROADCAST_PERF"]
 RDMA = os.environ["RDMA_PERF"]
 NUMBER = r" +[0-9.e+]+"
 ROW = re.compile(
-    rf"^ {{0,11}}\d+ {{2,}}\d+ {{2,}}[a-z0-9]+ +(sum|prod|min|max|avg|none) +-?\d+({NUMBER}{NUMBER}"
+    rf"^ {{0,11}}\d+ {{2,}}\d+ {{2,}}[a-z0-9]+ +(sum|prod|min|max|avg|band|bor|bxor|none) +-?\d+({NUMBER}{NUMBER}"
     rf"{NUMBER} +(\d+|N/A)){{2}}$")
 
 
 def rows(output):
     return [line.split() for line in output.splitlines() if not line.startswith("#")]
+
+
+class EveryCollective(unittest.TestCase):
+    """Each program on 1, 2, 3 and 4 ranks, every element checked."""
+
+    def test_results(self):
+        folder = pathlib.Path(ALL_REDUCE).parent
+        programs = sorted(path.name for path in folder.glob("*_perf")
+                          if not path.name.startswith(("mpi_", "rdma_")))
+        self.assertEqual(len(programs), 12, programs)
+        for program in programs:
+            for ranks in (1, 2, 3, 4):
+                if program == "hypercube_perf" and ranks == 3:
+                    continue
+                with self.subTest(f"{program} {ranks}"):
+                    done = launch.run([str(folder / program), "-t", str(ranks), "-b", "8", "-e",
+                                       "256K", "-f", "32", "-n", "2", "-c", "2", "-u", "1"])
+                    self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                    body = rows(done.stdout)
+                    self.assertEqual(len(body), 1 if program == "barrier_perf" else 4, done.stdout)
+                    self.assertEqual({row[8] + row[12] for row in body}, {"00"}, done.stdout)
+                    self.assertIn("# Out of bounds values : 0 OK", done.stdout)
+
+    def test_a_hypercube_of_three_ranks_is_an_error(self):
+        program = pathlib.Path(ALL_REDUCE).parent / "hypercube_perf"
+        done = launch.run([str(program), "-t", "3", "-b", "8", "-e", "8"])
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertIn("a hypercube has 2, 4, 8, ... ranks, and these are 3; start another number",
+                      done.stderr)
 
 
 class Launched(unittest.TestCase):
@@ -54,7 +84,7 @@ class Launched(unittest.TestCase):
     def test_every_type_and_operator(self):
         done = launch.run(launch.command("tutti", 3, ALL_REDUCE, "-b", "1000", "-e", "1000", "-n",
                                          "1", "-d", "all", "-o", "all"))
-        self.check(done, 14 * 5)
+        self.check(done, 14 * 5 + 8 * 3)
 
     def test_bad_input_ends_every_rank(self):
         for launcher in launch.launchers():
