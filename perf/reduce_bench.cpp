@@ -199,6 +199,7 @@ void add_all() {
       for (int op = 0; op < kReduceOpCount; ++op) {
         const auto data_type = static_cast<DataType>(type);
         const auto reduce_op = static_cast<ReduceOp>(op);
+        if (!supports(data_type, reduce_op)) continue;
         add(fmt::format("{}/{}/{}", name(data_type), name(reduce_op), text_of(bytes)), reduce_two,
             data_type, reduce_op, bytes, Store::cached);
       }

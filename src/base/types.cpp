@@ -35,7 +35,7 @@ static_assert(static_cast<int>(DataType::uint64) == kDataTypeCount - 1);
 
 struct ReduceOpEntry {
   std::string_view name;
-  std::string_view alias;
+  std::string_view alias;  // of nccl-tests; of the bitwise operators, which it lacks, MPI's
 };
 
 constexpr std::array<ReduceOpEntry, kReduceOpCount> kReduceOps = {{
@@ -51,8 +51,10 @@ constexpr std::array<ReduceOpEntry, kReduceOpCount> kReduceOps = {{
 static_assert(static_cast<int>(ReduceOp::bit_xor) == kReduceOpCount - 1);
 
 constexpr std::array<std::string_view, kCollectiveCount> kCollectives = {
-    "all_reduce", "broadcast", "reduce", "all_gather", "reduce_scatter",
-    "all_to_all", "gather",    "scatter", "barrier"};
+    "all_reduce", "broadcast", "reduce",  "all_gather", "reduce_scatter",
+    "all_to_all", "gather",    "scatter", "barrier",
+};
+static_assert(static_cast<int>(Collective::barrier) == kCollectiveCount - 1);
 
 template <typename Enum, typename Table>
 Result<Enum> find(std::string_view what, std::string_view text, const Table& table) {
@@ -66,6 +68,11 @@ Result<Enum> find(std::string_view what, std::string_view text, const Table& tab
 }
 
 }  // namespace
+
+// Enumerators of floats come before those of integers, and bitwise operators come last.
+bool supports(DataType type, ReduceOp op) noexcept {
+  return op < ReduceOp::bit_and || type >= DataType::int8;
+}
 
 std::size_t size_of(DataType type) noexcept {
   const auto index = static_cast<std::size_t>(type);
@@ -86,10 +93,6 @@ std::string_view name(ReduceOp op) noexcept {
 std::string_view name(Collective collective) noexcept {
   const auto index = static_cast<std::size_t>(collective);
   return index < kCollectives.size() ? kCollectives[index] : "invalid";
-}
-
-bool supports(DataType type, ReduceOp op) noexcept {
-  return op < ReduceOp::bit_and || type >= DataType::int8;
 }
 
 Result<DataType> parse_data_type(std::string_view text) {

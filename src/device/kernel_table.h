@@ -1,5 +1,5 @@
-// All reduction kernels for one instruction set, and how they are chosen. Internal to the device
-// layer and its tests. The table is a plain value; the functions are pure and thread-safe.
+// All kernels for one instruction set, and how they are chosen. Internal to the device layer and
+// its tests. The tables are plain values; the functions are pure and thread-safe.
 #pragma once
 
 #include <array>
@@ -9,17 +9,8 @@
 
 namespace tutti::device {
 
-// The kernels of one type: row[op]. Null where the type does not support the operator.
-struct TypeKernels {
-  std::array<Kernels, kReduceOpCount> by_op;
-  void (*scale)(void* dst, const void* src, std::size_t count, const Reduction& reduction);
-
-  Kernels& operator[](std::size_t op) { return by_op[op]; }
-  const Kernels& operator[](std::size_t op) const { return by_op[op]; }
-};
-
-// table[type][op]
-using KernelTable = std::array<TypeKernels, kDataTypeCount>;
+// table[type][op]; null where the type does not support the operator.
+using KernelTable = std::array<std::array<Kernels, kReduceOpCount>, kDataTypeCount>;
 
 // The kernels for the best instruction set of those that Highway reports as supported at the time
 // of the call. The library resolves them once; tests call this once per instruction set.
@@ -31,6 +22,12 @@ void add_float16_and_bfloat16(KernelTable& table);
 void add_float8(KernelTable& table);
 void add_integers_8_and_16(KernelTable& table);
 void add_integers_32_and_64(KernelTable& table);
+
+// table[type]
+using ScaleFunction = void (*)(void* dst, const void* src, std::size_t count,
+                               const Reduction& reduction);
+using ScaleTable = std::array<ScaleFunction, kDataTypeCount>;
+ScaleTable resolve_scale();
 
 using CopyFunction = void (*)(void* dst, const void* src, std::size_t bytes);
 // Copies with non-temporal stores.

@@ -43,7 +43,7 @@ void reduce_list(void* dst, const void* const* sources, int source_count, std::s
                         store);
 }
 
-// All but the average: nothing depends on the number of ranks.
+// Everything but averages: nothing depends on the number of ranks.
 template <class Format, class Operator>
 struct SimpleKernels {
   static void reduce(void* dst, const void* a, const void* b, std::size_t count, Store store) {
@@ -89,36 +89,28 @@ struct AverageKernels {
   }
 };
 
-template <class Format>
-void scale(void* dst, const void* src, std::size_t count, const Reduction& reduction) {
-  using Lane = typename Format::Lane;
-  Lane factor{};
-  if constexpr (std::is_floating_point_v<Lane>) {
-    factor = static_cast<Lane>(reduction.floating_factor());
-  } else {
-    factor = static_cast<Lane>(reduction.integer_factor());
-  }
-  const ScaledSource<Format, Product> source{static_cast<const typename Format::Stored*>(src),
-                                             factor};
-  write_results<Format>(dst, source, count, Store::cached);
-}
-
-// SumFormat is Format, or the unsigned format of the same width: integers wrap either way.
-template <class Format, class SumFormat = Format>
+// Signless is Format, or the unsigned format of the same width: sums and products wrap and bits
+// combine either way.
+template <class Format, class Signless = Format>
 void add_row(KernelTable& table, DataType type) {
-  auto& row = table[static_cast<std::size_t>(type)];
-  const Kernels& sum = SimpleKernels<SumFormat, Sum>::kKernels;
-  row[static_cast<std::size_t>(ReduceOp::sum)] = sum;
-  row[static_cast<std::size_t>(ReduceOp::product)] = SimpleKernels<SumFormat, Product>::kKernels;
-  row[static_cast<std::size_t>(ReduceOp::min)] = SimpleKernels<Format, Minimum>::kKernels;
-  row[static_cast<std::size_t>(ReduceOp::max)] = SimpleKernels<Format, Maximum>::kKernels;
-  row[static_cast<std::size_t>(ReduceOp::average)] = {
-      sum.reduce, AverageKernels<Format>::reduce_final, AverageKernels<Format>::reduce_many};
-  row.scale = scale<SumFormat>;
-  if constexpr (!std::is_floating_point_v<typename SumFormat::Lane>) {
-    row[static_cast<std::size_t>(ReduceOp::bit_and)] = SimpleKernels<SumFormat, BitAnd>::kKernels;
-    row[static_cast<std::size_t>(ReduceOp::bit_or)] = SimpleKernels<SumFormat, BitOr>::kKernels;
-    row[static_cast<std::size_t>(ReduceOp::bit_xor)] = SimpleKernels<SumFormat, BitXor>::kKernels;
+  const auto entry = [&row = table[static_cast<std::size_t>(type)]](ReduceOp op) -> Kernels& {
+    return row[static_cast<std::size_t>(op)];
+  };
+  const Kernels& sum = SimpleKernels<Signless, Sum>::kKernels;
+  entry(ReduceOp::sum) = sum;
+  entry(ReduceOp::product) = SimpleKernels<Signless, Product>::kKernels;
+  entry(ReduceOp::min) = SimpleKernels<Format, Minimum>::kKernels;
+  entry(ReduceOp::max) = SimpleKernels<Format, Maximum>::kKernels;
+  entry(ReduceOp::average) = {sum.reduce, AverageKernels<Format>::reduce_final,
+                              AverageKernels<Format>::reduce_many};
+  if constexpr (std::is_integral_v<typename Format::Lane>) {
+    entry(ReduceOp::bit_and) = SimpleKernels<Signless, BitAnd>::kKernels;
+    entry(ReduceOp::bit_or) = SimpleKernels<Signless, BitOr>::kKernels;
+    entry(ReduceOp::bit_xor) = SimpleKernels<Signless, BitXor>::kKernels;
+  } else {
+    for (const ReduceOp op : {ReduceOp::bit_and, ReduceOp::bit_or, ReduceOp::bit_xor}) {
+      entry(op) = {nullptr, nullptr, nullptr};
+    }
   }
 }
 

@@ -70,22 +70,6 @@ struct ManySources {
   Operator op;
 };
 
-// source * factor, with the multiplication of a product.
-template <class Format, class Multiply>
-struct ScaledSource {
-  using Stored = typename Format::Stored;
-
-  template <class D>
-  HWY_INLINE hn::Vec<StoredTag<Format, D>> at(D d, std::size_t i) const {
-    const auto product =
-        Multiply().combine(d, load_lanes<Format>(d, source + i), hn::Set(d, factor));
-    return Format::encode(d, product);
-  }
-
-  const Stored* source;
-  typename Format::Lane factor;
-};
-
 // Where the results go.
 template <class Format, bool kStreaming>
 struct Destination {

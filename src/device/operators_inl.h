@@ -24,19 +24,22 @@ namespace tutti::device::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Integers wrap, so signed ones use the unsigned kernels of Sum and Product.
-struct Sum {
-  template <class D>
-  HWY_INLINE hn::Vec<D> combine(D /*d*/, hn::Vec<D> a, hn::Vec<D> b) const {
-    return hn::Add(a, b);
-  }
+struct NothingToFinish {
   template <class D>
   HWY_INLINE hn::Vec<D> finish(D /*d*/, hn::Vec<D> v) const {
     return v;
   }
 };
 
-struct Product {
+// Integers wrap, so signed ones use the unsigned kernels of Sum and Product.
+struct Sum : NothingToFinish {
+  template <class D>
+  HWY_INLINE hn::Vec<D> combine(D /*d*/, hn::Vec<D> a, hn::Vec<D> b) const {
+    return hn::Add(a, b);
+  }
+};
+
+struct Product : NothingToFinish {
   template <class D>
   HWY_INLINE hn::Vec<D> combine(D d, hn::Vec<D> a, hn::Vec<D> b) const {
     using T = hn::TFromD<D>;
@@ -57,49 +60,11 @@ struct Product {
       return hn::Mul(a, b);
     }
   }
-  template <class D>
-  HWY_INLINE hn::Vec<D> finish(D /*d*/, hn::Vec<D> v) const {
-    return v;
-  }
-};
-
-// Bitwise operators, for unsigned lanes.
-struct BitAnd {
-  template <class D>
-  HWY_INLINE hn::Vec<D> combine(D /*d*/, hn::Vec<D> a, hn::Vec<D> b) const {
-    return hn::And(a, b);
-  }
-  template <class D>
-  HWY_INLINE hn::Vec<D> finish(D /*d*/, hn::Vec<D> v) const {
-    return v;
-  }
-};
-
-struct BitOr {
-  template <class D>
-  HWY_INLINE hn::Vec<D> combine(D /*d*/, hn::Vec<D> a, hn::Vec<D> b) const {
-    return hn::Or(a, b);
-  }
-  template <class D>
-  HWY_INLINE hn::Vec<D> finish(D /*d*/, hn::Vec<D> v) const {
-    return v;
-  }
-};
-
-struct BitXor {
-  template <class D>
-  HWY_INLINE hn::Vec<D> combine(D /*d*/, hn::Vec<D> a, hn::Vec<D> b) const {
-    return hn::Xor(a, b);
-  }
-  template <class D>
-  HWY_INLINE hn::Vec<D> finish(D /*d*/, hn::Vec<D> v) const {
-    return v;
-  }
 };
 
 // Min and Max differ between instruction sets for NaN and for zeros of opposite sign. Here NaN wins
 // and -0 < +0, as IEEE 754-2019 has it for minimum and maximum; both are then commutative.
-struct Minimum {
+struct Minimum : NothingToFinish {
   template <class D>
   HWY_INLINE hn::Vec<D> combine(D /*d*/, hn::Vec<D> a, hn::Vec<D> b) const {
     const auto least = hn::Min(a, b);
@@ -110,13 +75,9 @@ struct Minimum {
       return least;
     }
   }
-  template <class D>
-  HWY_INLINE hn::Vec<D> finish(D /*d*/, hn::Vec<D> v) const {
-    return v;
-  }
 };
 
-struct Maximum {
+struct Maximum : NothingToFinish {
   template <class D>
   HWY_INLINE hn::Vec<D> combine(D /*d*/, hn::Vec<D> a, hn::Vec<D> b) const {
     const auto greatest = hn::Max(a, b);
@@ -127,9 +88,26 @@ struct Maximum {
       return greatest;
     }
   }
+};
+
+struct BitAnd : NothingToFinish {
   template <class D>
-  HWY_INLINE hn::Vec<D> finish(D /*d*/, hn::Vec<D> v) const {
-    return v;
+  HWY_INLINE hn::Vec<D> combine(D /*d*/, hn::Vec<D> a, hn::Vec<D> b) const {
+    return hn::And(a, b);
+  }
+};
+
+struct BitOr : NothingToFinish {
+  template <class D>
+  HWY_INLINE hn::Vec<D> combine(D /*d*/, hn::Vec<D> a, hn::Vec<D> b) const {
+    return hn::Or(a, b);
+  }
+};
+
+struct BitXor : NothingToFinish {
+  template <class D>
+  HWY_INLINE hn::Vec<D> combine(D /*d*/, hn::Vec<D> a, hn::Vec<D> b) const {
+    return hn::Xor(a, b);
   }
 };
 

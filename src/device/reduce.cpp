@@ -17,25 +17,21 @@ KernelTable resolve_kernels() {
   return table;
 }
 
-namespace {
-
-const TypeKernels& kernels_of(DataType type) {
+const Kernels& kernels(DataType type, ReduceOp op) {
   static const KernelTable table = resolve_kernels();
   const auto row = static_cast<std::size_t>(type);
-  assert(row < table.size());
-  return table[row];
-}
-
-}  // namespace
-
-const Kernels& kernels(DataType type, ReduceOp op) {
+  const auto column = static_cast<std::size_t>(op);
+  assert(row < table.size() && column < table[row].size());
   assert(supports(type, op));
-  return kernels_of(type)[static_cast<std::size_t>(op)];
+  return table[row][column];
 }
 
 void scale(DataType type, void* dst, const void* src, std::size_t count,
            const Reduction& reduction) {
-  kernels_of(type).scale(dst, src, count, reduction);
+  static const ScaleTable table = resolve_scale();
+  const auto row = static_cast<std::size_t>(type);
+  assert(row < table.size());
+  table[row](dst, src, count, reduction);
 }
 
 void copy(void* dst, const void* src, std::size_t bytes, Store store) {

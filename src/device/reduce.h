@@ -32,9 +32,11 @@ struct Kernels {
 // REQUIRES: supports(type, op).
 const Kernels& kernels(DataType type, ReduceOp op);
 
-// dst[i] = the reduction's factor times src[i]; dst may be src. float64 multiplies as such; other
-// floats multiply in float32, by the factor rounded to float32, and round the product once.
-// Integers wrap. REQUIRES: the factor is of the type's kind.
+// dst[i] = factor * src[i], with the factor of `reduction`; dst is src or does not overlap it.
+// float64 multiplies in float64. Other floats multiply in float32: the factor is rounded to it
+// first (beyond its range to infinity), and a product for a narrower type is rounded to that type
+// as above. Integers convert the factor to the type and multiply; both wrap.
+// REQUIRES: a floating factor for a float type, an integer factor for an integer type.
 void scale(DataType type, void* dst, const void* src, std::size_t count,
            const Reduction& reduction);
 

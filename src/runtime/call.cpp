@@ -29,8 +29,11 @@ std::uint64_t mix(std::uint64_t value) {
 
 std::string describe(const Call& call) {
   if (call.collective == Collective::barrier) return "barrier()";
-  std::string text = fmt::format("{}{}({}, {}{}", name(call.collective), call.uneven ? "_v" : "",
-                                 name(call.type), call.count, call.uneven ? " in all" : "");
+  std::string text =
+      fmt::format("{}{}({}", name(call.collective), call.uneven ? "_v" : "", name(call.type));
+  // What a rank exchanges in an uneven all-to-all is its own affair.
+  const bool counted = !(call.uneven && call.collective == Collective::all_to_all);
+  if (counted) text += fmt::format(", {}{}", call.count, call.uneven ? " in all" : "");
   if (reduces(call.collective)) {
     text += call.premultiplied ? ", premultiplied sum" : fmt::format(", {}", name(call.op));
   }
@@ -47,6 +50,18 @@ std::uint32_t fingerprint(const Call& call) {
   std::uint64_t hash = mix(small ^ mix(static_cast<std::uint64_t>(call.count)));
   if (call.counts_hash != 0) hash = mix(hash ^ call.counts_hash);
   const auto folded = static_cast<std::uint32_t>(hash ^ call.sequence);
+  return folded != 0 ? folded : 1;
+}
+
+bool same_call(const Call& a, const Call& b) {
+  Call copy = a;
+  copy.history = b.history;
+  return copy == b;
+}
+
+std::uint32_t chained(std::uint32_t before, const Call& call) {
+  const auto folded =
+      static_cast<std::uint32_t>(mix(std::uint64_t{before} << 32 | fingerprint(call)));
   return folded != 0 ? folded : 1;
 }
 

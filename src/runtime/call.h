@@ -20,14 +20,24 @@ struct Call {
   std::int64_t count = 0;       // elements of one block; of an uneven call, of all blocks together
   // Hash of an uneven call's counts; 0 in all_to_all_v, where each rank has others.
   std::uint64_t counts_hash = 0;
+  // Fingerprint of this call and of all before it: see chained(). Ranks whose calls differed once
+  // never agree again, even where the call itself left nothing to notice (two roots that both
+  // send, say).
+  std::uint32_t history = 0;
 
   bool operator==(const Call&) const = default;
 };
+
+// Equal but for what came before.
+bool same_call(const Call& a, const Call& b);
 
 // "all_reduce(float32, 1024, sum)", "broadcast(int8, 16, root 2)", "all_gather_v(int32, 10 in all)"
 std::string describe(const Call& call);
 
 // Equal for equal calls, and hardly ever otherwise. Never 0.
 std::uint32_t fingerprint(const Call& call);
+
+// The history of a call that follows one of history `before` (0: none). Never 0.
+std::uint32_t chained(std::uint32_t before, const Call& call);
 
 }  // namespace tutti::runtime

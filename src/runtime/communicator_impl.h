@@ -87,6 +87,7 @@ struct Communicator::Impl {
   std::unique_ptr<runtime::PointToPoint> point_to_point;
   std::map<std::tuple<const void*, int>, std::unique_ptr<runtime::Binding>> bindings;
   std::uint64_t sequence = 0;     // of the last collective that was numbered
+  std::uint32_t history = 0;      // of the last collective that ran
   std::shared_ptr<Group> group;   // non-null while calls are recorded
   std::vector<std::byte> packed;  // of coalesced and copied inputs; grows to the largest once
   std::uint8_t token = 0;         // of barriers

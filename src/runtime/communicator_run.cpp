@@ -74,7 +74,8 @@ Status Communicator::Impl::failure() const {
 Status Communicator::Impl::execute(const Operation& operation) {
   TUTTI_TRY(failure());
   if (size == 1) return execute_alone(operation);
-  const Call call = runtime::call_of(operation);
+  Call call = runtime::call_of(operation);
+  call.history = history = runtime::chained(history, call);
   control->entered(call);
   // Nothing is said about nothing. An uneven all-to-all may be empty here and not elsewhere.
   const bool empty =

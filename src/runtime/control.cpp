@@ -95,7 +95,9 @@ void Tree::ring() const noexcept {
 }
 
 Heartbeat Tree::progress() const noexcept {
-  return {entered_.load(std::memory_order_relaxed), finished_.load(std::memory_order_relaxed)};
+  const std::uint64_t entered = entered_.load(std::memory_order_relaxed);
+  return {entered, finished_.load(std::memory_order_relaxed),
+          calls_.find(entered).value_or(Call())};
 }
 
 Status Tree::failure() const {
@@ -125,7 +127,9 @@ Status Tree::timed_out(std::uint64_t sequence, const std::string& operation, int
                      .operation = operation,
                      .waiting_for = waiting_for,
                      .timeout_ms = timeout_ms,
-                     .silence_ms = timing_.silence.count()};
+                     .silence_ms = timing_.silence.count(),
+                     .calls = calls_until(sequence)};
+  conclude_at_.reset();
   ++inquiry_id_;
   inquiry_asked_ = false;
   ring();
@@ -143,6 +147,24 @@ Status Tree::timed_out(std::uint64_t sequence, const std::string& operation, int
   if (!failed()) learn(verdict(*inquiry_, cards_));
   inquiry_.reset();
   ring();
+  return failure_;
+}
+
+Status Tree::mismatched(const Call& mine, int peer, std::uint64_t sequence) {
+  std::lock_guard turn(inquiry_turn_);
+  std::unique_lock lock(mutex_);
+  if (failure_.ok() && !inquiry_) inquire(mine, peer, sequence);
+  ring();
+  const auto patience = timing_.inquiry + timing_.yielded + timing_.gather;
+  changed_.wait_until(lock, Clock::now() + patience, [&] { return !failure_.ok(); });
+  if (failure_.ok()) {
+    learn(differ({.origin = rank_,
+                  .sequence = mine.sequence,
+                  .operation = describe(mine),
+                  .waiting_for = peer},
+                 cards_));
+    ring();
+  }
   return failure_;
 }
 

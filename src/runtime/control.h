@@ -17,6 +17,7 @@
 
 #include "base/deadline.h"
 #include "runtime/call.h"
+#include "runtime/call_log.h"
 #include "transport/card.h"
 #include "transport/switchboard.h"
 #include "tutti/status.h"
@@ -43,17 +44,12 @@ class Control {
   };
   virtual std::vector<Departure> departures() const = 0;
 
-  // Hot: this rank enters its operation number `sequence` (1, 2, ...), or has finished it. Two
-  // relaxed stores; read by the control thread when somebody asks who is late.
-  void entered(std::uint64_t sequence) noexcept {
-    entered_.store(sequence, std::memory_order_relaxed);
-  }
-  void entered(const Call& call) noexcept { entered(call.sequence); }
-  Status mismatched(const Call& mine, int peer, std::uint64_t sequence) {
-    return report(Status::error(Code::mismatch,
-                                "ranks called different operations " + std::to_string(sequence) +
-                                    ": " + describe(mine),
-                                peer));
+  // Hot: this rank makes its collective call number call.sequence (1, 2, ...), or has finished it.
+  // A few relaxed stores; read by the control thread when somebody asks who is late, or what was
+  // called.
+  void entered(const Call& call) noexcept {
+    calls_.put(call);
+    entered_.store(call.sequence, std::memory_order_relaxed);
   }
   void finished(std::uint64_t sequence) noexcept {
     finished_.store(sequence, std::memory_order_relaxed);
@@ -70,6 +66,15 @@ class Control {
   virtual Status timed_out(std::uint64_t sequence, const std::string& operation, int waiting_for,
                            std::int64_t timeout_ms) = 0;
 
+  // In its call `mine`, this rank met data of operation `sequence` of rank `peer`, or of another
+  // call of the same number. Asks the tree what was called then, waits a second or two at most, and
+  // makes the error final everywhere: Code::mismatch, which names two ranks, their hosts and both
+  // calls; the same two on every rank that finds out.
+  //
+  // Where no data meets, each rank waiting for another, the heartbeats find the same within two
+  // seconds: they tell the neighbours the current call.
+  virtual Status mismatched(const Call& mine, int peer, std::uint64_t sequence) = 0;
+
   // In good order: tells every rank that this one leaves, waits until all have said so, one failed
   // or the deadline passed, and closes. Never fails.
   virtual void close(Deadline deadline) = 0;
@@ -78,6 +83,7 @@ class Control {
   std::atomic<bool> attention_{false};
   std::atomic<std::uint64_t> entered_{0};
   std::atomic<std::uint64_t> finished_{0};
+  CallLog calls_;
 };
 
 }  // namespace tutti::runtime

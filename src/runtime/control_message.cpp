@@ -16,9 +16,22 @@ static_assert(kBodyBytes <= 0xffff, "the length of a body travels as 16 bits");
 enum class Kind : std::uint8_t { heartbeat, failure, bye, query, echo, answer };
 static_assert(std::variant_size_v<Message> == 6, "the kind of a message is its index in Message");
 
+void put_call(WireWriter& out, const Call& call) {
+  out.put(call.sequence);
+  out.put(static_cast<std::uint8_t>(call.collective));
+  out.put(static_cast<std::uint8_t>(call.type));
+  out.put(static_cast<std::uint8_t>(call.op));
+  out.put(static_cast<std::uint8_t>((call.premultiplied ? 1 : 0) | (call.uneven ? 2 : 0)));
+  out.put(call.root);
+  out.put(call.count);
+  out.put(call.counts_hash);
+  out.put(call.history);
+}
+
 void put_body(WireWriter& out, const Heartbeat& message) {
   out.put(message.entered);
   out.put(message.finished);
+  put_call(out, message.call);
 }
 
 void put_body(WireWriter& out, const Failure& message) {
@@ -37,6 +50,8 @@ void put_body(WireWriter& out, const Query& message) {
   out.put(static_cast<std::int32_t>(message.origin));
   out.put(message.id);
   out.put(message.sequence);
+  out.put(static_cast<std::uint8_t>(message.calls.size()));
+  for (const Call& call : message.calls) put_call(out, call);
 }
 
 void put_body(WireWriter& out, const Echo& message) {
@@ -51,6 +66,7 @@ void put_body(WireWriter& out, const Answer& message) {
   out.put(message.entered);
   out.put(message.finished);
   out.put(message.silent_ms);
+  put_call(out, message.call);
 }
 
 // Reads one body. Values that no rank of this communicator would send make it bad; braced
@@ -61,10 +77,10 @@ class BodyReader {
 
   bool whole() const { return good_ && in_.ok() && in_.remaining() == 0; }
 
-  Heartbeat heartbeat() { return {in_.get<std::uint64_t>(), in_.get<std::uint64_t>()}; }
+  Heartbeat heartbeat() { return {in_.get<std::uint64_t>(), in_.get<std::uint64_t>(), call()}; }
   Failure failure() { return {rank_or_unknown(), code(), rank(), in_.get_text()}; }
   Bye bye() { return {rank(), in_.get<std::uint64_t>()}; }
-  Query query() { return {rank(), in_.get<std::uint32_t>(), in_.get<std::uint64_t>()}; }
+  Query query() { return {rank(), in_.get<std::uint32_t>(), in_.get<std::uint64_t>(), calls()}; }
   Echo echo() { return {rank(), in_.get<std::uint32_t>()}; }
   Answer answer() {
     return {rank(),
@@ -72,7 +88,8 @@ class BodyReader {
             rank(),
             in_.get<std::uint64_t>(),
             in_.get<std::uint64_t>(),
-            in_.get<std::int64_t>()};
+            in_.get<std::int64_t>(),
+            call()};
   }
 
  private:
@@ -85,6 +102,35 @@ class BodyReader {
     const int value = rank_or_unknown();
     good_ = good_ && value >= 0;
     return value;
+  }
+  template <typename Enum>
+  Enum one_of(int count) {
+    const auto value = in_.get<std::uint8_t>();
+    good_ = good_ && value < count;
+    return value < count ? static_cast<Enum>(value) : Enum{};
+  }
+  Call call() {
+    Call call;
+    call.sequence = in_.get<std::uint64_t>();
+    call.collective = one_of<Collective>(kCollectiveCount);
+    call.type = one_of<DataType>(kDataTypeCount);
+    call.op = one_of<ReduceOp>(kReduceOpCount);
+    const auto flags = in_.get<std::uint8_t>();
+    good_ = good_ && flags < 4;
+    call.premultiplied = (flags & 1) != 0;
+    call.uneven = (flags & 2) != 0;
+    call.root = rank();
+    call.count = in_.get<std::int64_t>();
+    call.counts_hash = in_.get<std::uint64_t>();
+    call.history = in_.get<std::uint32_t>();
+    return call;
+  }
+  std::vector<Call> calls() {
+    const auto count = in_.get<std::uint8_t>();
+    good_ = good_ && count <= kCallsAsked;
+    std::vector<Call> calls;
+    for (int i = 0; good_ && i < count; ++i) calls.push_back(call());
+    return calls;
   }
   // Never forms an enumerator out of range.
   Code code() {

@@ -13,18 +13,21 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/call.h"
 #include "tutti/status.h"
 
 namespace tutti::runtime::control {
 
-inline constexpr std::uint8_t kVersion = 1;
+inline constexpr std::uint8_t kVersion = 2;
+inline constexpr std::size_t kCallsAsked = 16;   // of a query
 inline constexpr std::size_t kTextBytes = 4096;  // longer text of a failure is cut
 
 // Sent once a second. Tells how far its sender is, so that its neighbours can still tell when it
-// has fallen silent.
+// has fallen silent, and whether it makes the same calls.
 struct Heartbeat {
   std::uint64_t entered = 0;
   std::uint64_t finished = 0;
+  Call call = {};  // the last one; number 0: none yet
   bool operator==(const Heartbeat&) const = default;
 };
 
@@ -44,11 +47,13 @@ struct Bye {
   bool operator==(const Bye&) const = default;
 };
 
-// "Who has not entered operation `sequence`?" Flooded; echoed at every hop.
+// "Who has not entered operation `sequence`, or called something else then or shortly before?"
+// Flooded; echoed at every hop.
 struct Query {
   int origin = 0;
   std::uint32_t id = 0;
   std::uint64_t sequence = 0;
+  std::vector<Call> calls = {};  // the origin's last ones up to that, oldest first
   bool operator==(const Query&) const = default;
 };
 
@@ -68,6 +73,8 @@ struct Answer {
   std::uint64_t entered = 0;
   std::uint64_t finished = 0;
   std::int64_t silent_ms = -1;  // -1: the rank speaks for itself
+  // The first call that differs from the origin's of the same number; number 0: none.
+  Call call = {};
   bool operator==(const Answer&) const = default;
 };
 

@@ -61,9 +61,10 @@ void Tree::turn(Clock::time_point now) {
   if (failure_.ok()) {
     if (inquiry_ && !inquiry_asked_) {
       inquiry_asked_ = true;
-      serve_query({rank_, inquiry_id_, inquiry_->sequence}, rank_);
+      serve_query({rank_, inquiry_id_, inquiry_->sequence, inquiry_->calls}, rank_);
     }
     check_echoes(now);
+    conclude(now);
     beat(now);
   }
   for (auto& link : links_) link.flush();
@@ -76,6 +77,7 @@ void Tree::handle(Link& link, Message&& message) {
         using Said = std::decay_t<decltype(said)>;
         if constexpr (std::is_same_v<Said, Heartbeat>) {
           link.progress = said;
+          compare(link, said.call);
         } else if constexpr (std::is_same_v<Said, Failure>) {
           learn(std::move(said), link.peer());
         } else if constexpr (std::is_same_v<Said, Bye>) {
@@ -121,6 +123,7 @@ Clock::time_point Tree::next_event(Clock::time_point now) const {
   if (serving_ && !serving_->echoes_checked) {
     next = std::min(next, serving_->asked_at + timing_.echo);
   }
+  if (conclude_at_) next = std::min(next, *conclude_at_);
   return next;
 }
 
@@ -167,8 +170,9 @@ void Tree::serve_query(const Query& query, int arrival) {
     if (link.peer() != arrival) link.send(query);
   }
   const auto here = progress();
-  if (here.entered < query.sequence) {
-    deliver({query.origin, query.id, rank_, here.entered, here.finished});
+  const Call other = first_different(query);
+  if (here.entered < query.sequence || other.sequence != 0) {
+    deliver({query.origin, query.id, rank_, here.entered, here.finished, -1, other});
   }
   for (const auto& link : links_) {
     if (link.peer() != arrival && now - link.last_heard() >= timing_.silence) {
@@ -207,6 +211,59 @@ void Tree::deliver(const Answer& answer) {
   for (auto& link : links_) {
     if (link.peer() == hop) link.send(answer);
   }
+}
+
+// Only the same number is compared: a rank may be ahead of another.
+void Tree::compare(const Link& link, const Call& theirs) {
+  const auto mine = calls_.find(theirs.sequence);
+  if (mine && *mine != theirs && !inquiry_) inquire(*mine, link.peer(), theirs.sequence);
+}
+
+// Both ranks' data or heartbeats tell them so at the same time: the lowest one speaks for all, as
+// in every inquiry, and all of them would come to the same words.
+void Tree::inquire(const Call& mine, int peer, std::uint64_t sequence) {
+  const std::uint64_t about = std::min(sequence, mine.sequence);
+  inquiry_ = Inquiry{.origin = rank_,
+                     .sequence = about,
+                     .operation = describe(mine),
+                     .waiting_for = peer,
+                     .silence_ms = timing_.silence.count(),
+                     .calls = calls_until(about)};
+  ++inquiry_id_;
+  inquiry_asked_ = false;
+  conclude_at_ = Clock::now() + timing_.gather;
+}
+
+std::vector<Call> Tree::calls_until(std::uint64_t sequence) const {
+  std::vector<Call> calls;
+  const std::uint64_t first = sequence > kCallsAsked ? sequence - kCallsAsked + 1 : 1;
+  for (std::uint64_t number = first; number <= sequence; ++number) {
+    if (const auto call = calls_.find(number)) calls.push_back(*call);
+  }
+  return calls;
+}
+
+Call Tree::first_different(const Query& query) const {
+  for (const Call& theirs : query.calls) {
+    const auto mine = calls_.find(theirs.sequence);
+    if (mine && !same_call(*mine, theirs)) return *mine;
+  }
+  return {};
+}
+
+void Tree::conclude(Clock::time_point now) {
+  if (!conclude_at_ || !inquiry_ || now < *conclude_at_) return;
+  if (serving_ && serving_->query.origin < rank_) {
+    // A lower rank's verdict is about to come.
+    const auto verdict_due = serving_->asked_at + timing_.inquiry + timing_.yielded;
+    if (now < verdict_due) {
+      conclude_at_ = verdict_due;
+      return;
+    }
+  }
+  conclude_at_.reset();
+  learn(differ(*inquiry_, cards_));
+  inquiry_.reset();
 }
 
 // Ranks behind a closed connection cannot say good-bye any more.

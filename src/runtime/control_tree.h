@@ -53,6 +53,7 @@ class Tree final : public Control {
   Status report(Status error) override;
   Status timed_out(std::uint64_t sequence, const std::string& operation, int waiting_for,
                    std::int64_t timeout_ms) override;
+  Status mismatched(const Call& mine, int peer, std::uint64_t sequence) override;
   void close(Deadline deadline) override;
 
  private:
@@ -86,6 +87,15 @@ class Tree final : public Control {
   void learn(const Status& failure);
   void learn(const Bye& bye, Link& link);
   void publish();
+  // Compares a neighbour's call with this rank's of the same number.
+  void compare(const Link& link, const Call& theirs);
+  void inquire(const Call& mine, int peer, std::uint64_t sequence);
+  // This rank's last calls up to number `sequence`, oldest first.
+  std::vector<Call> calls_until(std::uint64_t sequence) const;
+  // The first of this rank's calls that differs from the origin's; number 0: none.
+  Call first_different(const Query& query) const;
+  // Ends an inquiry into calls that do not match, once there was time to answer.
+  void conclude(Clock::time_point now);
   void serve_query(const Query& query, int arrival);
   void check_echoes(Clock::time_point now);
   void answer_for(const Link& link, Clock::time_point now);
@@ -107,6 +117,8 @@ class Tree final : public Control {
   Status failure_;
   std::vector<Departure> departures_;
   std::optional<Inquiry> inquiry_;  // of this rank
+  // Of an inquiry into calls that do not match; timed_out() concludes its own.
+  std::optional<Clock::time_point> conclude_at_;
   std::uint32_t inquiry_id_ = 0;
   bool inquiry_asked_ = false;
   std::optional<Serving> serving_;

@@ -1,6 +1,7 @@
 #include "runtime/control_verdict.h"
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 
 #include "base/error.h"
@@ -133,7 +134,61 @@ Status stalled(const Inquiry& inquiry, const std::string& timed_out, const Cards
                     host(inquiry.waiting_for, cards));
 }
 
+// The first number at which anybody's call differs from the origin's; 0: none does.
+std::uint64_t first_difference(const Inquiry& inquiry) {
+  std::uint64_t first = 0;
+  for (const Answer& answer : inquiry.answers) {
+    const std::uint64_t number = answer.call.sequence;
+    if (number != 0 && (first == 0 || number < first)) first = number;
+  }
+  return first;
+}
+
+// What `rank` called as number `sequence`; nothing when it has not come to that yet. Those that
+// agree with the origin say nothing.
+std::optional<Call> call_of(int rank, const Inquiry& inquiry, std::uint64_t sequence) {
+  for (const Answer& answer : inquiry.answers) {
+    if (answer.rank != rank) continue;
+    if (answer.call.sequence == sequence) return answer.call;
+    if (answer.entered < sequence) return {};
+  }
+  for (const Call& call : inquiry.calls) {
+    if (call.sequence == sequence) return call;
+  }
+  return {};
+}
+
+Status two_calls(const Inquiry& inquiry, std::uint64_t sequence, const Cards& cards) {
+  const int size = static_cast<int>(cards.size());
+  int reference = 0;
+  while (reference + 1 < size && !call_of(reference, inquiry, sequence)) ++reference;
+  const Call right = call_of(reference, inquiry, sequence).value_or(Call());
+  int other = reference + 1;
+  while (other + 1 < size && same_call(call_of(other, inquiry, sequence).value_or(right), right)) {
+    ++other;
+  }
+  const Call wrong = call_of(other, inquiry, sequence).value_or(right);
+  return rank_error(Code::mismatch, other,
+                    "rank {} (host {}) called {} as operation {} while rank {} (host {}) called "
+                    "{}; every rank must make the same calls in the same order",
+                    other, host(other, cards), runtime::describe(wrong), sequence, reference,
+                    host(reference, cards), runtime::describe(right));
+}
+
 }  // namespace
+
+Status differ(const Inquiry& inquiry, const Cards& cards) {
+  if (const std::uint64_t first = first_difference(inquiry); first != 0) {
+    return two_calls(inquiry, first, cards);
+  }
+  return rank_error(Code::mismatch, inquiry.waiting_for,
+                    "rank {} (host {}) and rank {} (host {}) made different calls some time before "
+                    "operation {} of rank {}, {}; every rank must make the same calls in the same "
+                    "order",
+                    inquiry.origin, host(inquiry.origin, cards), inquiry.waiting_for,
+                    host(inquiry.waiting_for, cards), inquiry.sequence, inquiry.origin,
+                    inquiry.operation);
+}
 
 Status died(int dead, int witness, std::string_view reason, const Heartbeat& progress,
             const Cards& cards) {
@@ -155,6 +210,7 @@ Status garbled(int peer, int witness, std::string_view reason, const Cards& card
 }
 
 Status verdict(const Inquiry& inquiry, const Cards& cards) {
+  if (first_difference(inquiry) != 0) return differ(inquiry, cards);
   const auto timed_out = fmt::format("operation {} ({}) timed out after {} ms on rank {} (host {})",
                                      inquiry.sequence, inquiry.operation, inquiry.timeout_ms,
                                      inquiry.origin, host(inquiry.origin, cards));

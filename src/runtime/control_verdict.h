@@ -29,18 +29,26 @@ Status garbled(int peer, int witness, std::string_view reason, const Cards& card
 struct Inquiry {
   int origin = 0;
   std::uint64_t sequence = 0;
-  std::string operation;
+  std::string operation = {};
   int waiting_for = -1;
   std::int64_t timeout_ms = 0;
   std::int64_t silence_ms = 0;  // a rank not heard of for longer has stopped or is cut off
   std::vector<Answer> answers = {};
   std::vector<Control::Departure> departures = {};
+  std::vector<Call> calls = {};  // the origin's last ones up to `sequence`
 };
 
-// Blames, in this order: a rank that has left before the operation; one silent for long; one that
-// is outside any operation and has not entered this one; one that did not echo the query; one held
-// up in an earlier operation (more likely a victim than the cause); the rank that was waited for.
-// Of several the one that is farthest behind, then the one waited for, then the lowest.
+// Two ranks' calls of one number that are not equal: the lowest rank whose call differs from that
+// of rank 0 (or, before rank 0 has made one, of the lowest rank that has), and that rank. Every
+// origin that got all answers says the same. When no answer tells of a difference, names the origin
+// and the rank that it met.
+Status differ(const Inquiry& inquiry, const Cards& cards);
+
+// Calls that differ come first: see differ(). Else blames, in this order: a rank that has left
+// before the operation; one silent for long; one that is outside any operation and has not entered
+// this one; one that did not echo the query; one held up in an earlier operation (more likely a
+// victim than the cause); the rank that was waited for. Of several the one that is farthest behind,
+// then the one waited for, then the lowest.
 Status verdict(const Inquiry& inquiry, const Cards& cards);
 
 }  // namespace tutti::runtime::control

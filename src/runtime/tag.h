@@ -1,7 +1,7 @@
 // The 64 bits that travel with every message, by which the receiver knows that both ranks are doing
 // the same thing. Values; pure.
 //
-//   of a collective:     bit 63 zero, bits 32-62 the call's sequence number, 0-31 its fingerprint
+//   of a collective:     bit 63 zero, bits 32-62 the call's sequence number, 0-31 its history
 //   of point to point:   bit 63 one, bits 56-62 the type, 0-55 the count of the whole message
 #pragma once
 
@@ -16,7 +16,7 @@ inline constexpr std::uint64_t kPointToPoint = std::uint64_t{1} << 63;
 inline constexpr std::uint64_t kTagCountMask = (std::uint64_t{1} << 56) - 1;
 
 inline std::uint64_t tag_of(const Call& call) {
-  return (call.sequence << 32 & ~kPointToPoint) | fingerprint(call);
+  return (call.sequence << 32 & ~kPointToPoint) | call.history;
 }
 
 // In an uneven all-to-all a pair of ranks must also agree on its count.

@@ -92,6 +92,15 @@ T reduce_integer(ReduceOp op, std::span<const T> elements, int ranks) {
       case ReduceOp::max:
         result = static_cast<T>(a > b ? a : b);
         break;
+      case ReduceOp::bit_and:
+        result = static_cast<T>(a & b);
+        break;
+      case ReduceOp::bit_or:
+        result = static_cast<T>(a | b);
+        break;
+      case ReduceOp::bit_xor:
+        result = static_cast<T>(a ^ b);
+        break;
       default:
         result = static_cast<T>(a + b);
     }
@@ -221,6 +230,30 @@ Bytes reference_reduce(DataType type, ReduceOp op, std::span<const Bytes> source
   return {};
 }
 
+Bytes reference_scale(DataType type, const Bytes& source, const Reduction& reduction) {
+  Bytes result(source.size());
+  const std::size_t size = size_of(type);
+  for (std::size_t at = 0; at < source.size(); at += size) {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, source.data() + at, size);
+    if (reduction.factor_kind() == Reduction::Factor::integer) {
+      bits *=
+          static_cast<std::uint64_t>(reduction.integer_factor());  // the low bits are the result
+    } else if (type == DataType::float64) {
+      const double product = reduction.floating_factor() * std::bit_cast<double>(bits);
+      bits = std::bit_cast<std::uint64_t>(
+          std::isnan(product) ? std::numeric_limits<double>::quiet_NaN() : product);
+    } else {
+      // The float64 product of two float32 numbers is exact.
+      const auto factor = static_cast<float>(reduction.floating_factor());
+      const double value = decode_float(type, static_cast<std::uint32_t>(bits));
+      bits = encode_float(type, static_cast<float>(factor * value));
+    }
+    std::memcpy(result.data() + at, &bits, size);
+  }
+  return result;
+}
+
 Bytes random_elements(DataType type, std::size_t count, std::mt19937_64& random) {
   const std::size_t size = size_of(type);
   Bytes bytes(count * size);
@@ -248,9 +281,11 @@ std::vector<DataType> all_types() {
   return types;
 }
 
-std::vector<ReduceOp> all_operators() {
+std::vector<ReduceOp> operators_of(DataType type) {
   std::vector<ReduceOp> operators;
-  for (int op = 0; op < kReduceOpCount; ++op) operators.push_back(static_cast<ReduceOp>(op));
+  for (int op = 0; op < kReduceOpCount; ++op) {
+    if (supports(type, static_cast<ReduceOp>(op))) operators.push_back(static_cast<ReduceOp>(op));
+  }
   return operators;
 }
 

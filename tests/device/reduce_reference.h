@@ -22,6 +22,9 @@ enum class Finish : std::uint8_t { none, final };
 Bytes reference_reduce(DataType type, ReduceOp op, std::span<const Bytes> sources, Finish finish,
                        int ranks);
 
+// factor * source[i], by the factor of `reduction`, which is of the kind of the type.
+Bytes reference_scale(DataType type, const Bytes& source, const Reduction& reduction);
+
 // The number that `bits` stand for in a float of up to 32 bits.
 double decode_float(DataType type, std::uint32_t bits);
 // The nearest number of that type, ties to even; NaN is canonical.
@@ -30,8 +33,8 @@ std::uint32_t encode_float(DataType type, double value);
 // Elements of all kinds: plain numbers of several magnitudes, arbitrary bits, and special values.
 Bytes random_elements(DataType type, std::size_t count, std::mt19937_64& random);
 
-// Every type and operator.
 std::vector<DataType> all_types();
-std::vector<ReduceOp> all_operators();
+// Those that the type supports.
+std::vector<ReduceOp> operators_of(DataType type);
 
 }  // namespace tutti::test

@@ -4,15 +4,13 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <array>
-#include <cstring>
 #include <numeric>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "device/instruction_sets.h"
+#include "device/kernel_calls.h"
 #include "device/reduce_reference.h"
 #include "support/values.h"
 
@@ -32,86 +30,6 @@ std::vector<std::size_t> counts() {
     result.push_back(count);
   }
   return result;
-}
-
-// A buffer that ends where its allocation ends, so that a sanitizer sees every read or write past
-// it, and begins `misalignment` bytes past an aligned address.
-class Buffer {
- public:
-  Buffer(const Bytes& content, std::size_t bytes, std::size_t misalignment)
-      : storage_(kGuard + misalignment + bytes, std::byte{0xa5}), begin_(kGuard + misalignment) {
-    std::copy_n(content.begin(), bytes, storage_.begin() + static_cast<std::ptrdiff_t>(begin_));
-  }
-  std::byte* data() { return storage_.data() + begin_; }
-  bool guard_is_intact() const {
-    const auto guard_end = storage_.begin() + static_cast<std::ptrdiff_t>(begin_);
-    return std::all_of(storage_.begin(), guard_end,
-                       [](std::byte byte) { return byte == std::byte{0xa5}; });
-  }
-
- private:
-  static constexpr std::size_t kGuard = 64;
-  Bytes storage_;
-  std::size_t begin_;
-};
-
-enum class Alias : std::uint8_t { none, first, last };
-
-// One way to call a kernel.
-struct Call {
-  std::size_t count;
-  std::array<std::size_t, 3> misalignments;  // of dst, and of the sources in turn
-  Alias alias;
-  Store store;
-};
-
-std::string text_of(const Call& call) {
-  return "count " + std::to_string(call.count) + ", misalignments " +
-         std::to_string(call.misalignments[0]) + " " + std::to_string(call.misalignments[1]) + " " +
-         std::to_string(call.misalignments[2]) + ", alias " +
-         std::to_string(static_cast<int>(call.alias)) + ", store " +
-         std::to_string(static_cast<int>(call.store));
-}
-
-// Calls `kernel(dst, sources)` as described; true when dst has the first bytes of `expected` and
-// nothing else has changed.
-template <typename Kernel>
-bool agrees(const Call& call, std::size_t size, const std::vector<Bytes>& contents,
-            const Bytes& expected, Kernel kernel) {
-  const std::size_t bytes = call.count * size;
-  std::vector<Buffer> buffers;
-  std::vector<const void*> sources;
-  for (std::size_t k = 0; k < contents.size(); ++k) {
-    buffers.emplace_back(contents[k], bytes, call.misalignments[1 + k % 2]);
-  }
-  for (Buffer& buffer : buffers) sources.push_back(buffer.data());
-  Buffer separate(Bytes(bytes, std::byte{0x5a}), bytes, call.misalignments[0]);
-  Buffer& dst = call.alias == Alias::none    ? separate
-                : call.alias == Alias::first ? buffers.front()
-                                             : buffers.back();
-  kernel(dst.data(), sources);
-  bool good = bytes == 0 || std::memcmp(dst.data(), expected.data(), bytes) == 0;
-  for (std::size_t k = 0; k < buffers.size(); ++k) {
-    const bool unchanged =
-        bytes == 0 || std::memcmp(buffers[k].data(), contents[k].data(), bytes) == 0;
-    good = good && buffers[k].guard_is_intact() && (&buffers[k] == &dst || unchanged);
-  }
-  return good && separate.guard_is_intact();
-}
-
-// All the ways of calling a kernel with `count` elements of `size` bytes.
-std::vector<Call> calls_of(std::size_t count, std::size_t size) {
-  std::vector<Call> calls;
-  const std::array<std::size_t, 3> misalignments[] = {
-      {0, 0, 0}, {1, 3, 7}, {size, 2 * size, 5 * size}, {16, 0, 32}};
-  for (const auto& misalignment : misalignments) {
-    for (const Alias alias : {Alias::none, Alias::first, Alias::last}) {
-      for (const Store store : {Store::cached, Store::streaming}) {
-        calls.push_back({count, misalignment, alias, store});
-      }
-    }
-  }
-  return calls;
 }
 
 class ReduceTest : public testing::TestWithParam<DataType> {
@@ -137,7 +55,7 @@ class ReduceTest : public testing::TestWithParam<DataType> {
 TEST_P(ReduceTest, TwoSourcesGiveTheReferenceBits) {
   const std::size_t size = size_of(GetParam());
   const std::vector<Bytes> contents = random_sources(2, kLargestCount);
-  for (const ReduceOp op : all_operators()) {
+  for (const ReduceOp op : operators_of(GetParam())) {
     const Bytes undivided = reference_reduce(GetParam(), op, contents, Finish::none, kRanks);
     const Bytes divided = reference_reduce(GetParam(), op, contents, Finish::final, kRanks);
     for (const InstructionSet& set : sets_) {
@@ -165,7 +83,7 @@ TEST_P(ReduceTest, ManySourcesRoundOnce) {
   const std::size_t size = size_of(GetParam());
   for (const std::size_t source_count : {1u, 2u, 3u, 4u, 5u, 8u, 17u}) {
     const std::vector<Bytes> contents = random_sources(source_count, 300);
-    for (const ReduceOp op : all_operators()) {
+    for (const ReduceOp op : operators_of(GetParam())) {
       const Bytes expected = reference_reduce(GetParam(), op, contents, Finish::final, kRanks);
       for (const InstructionSet& set : sets_) {
         const Kernels& kernels = kernels_of(set, op);
@@ -207,9 +125,9 @@ TEST_P(ReduceTest, AveragesDivideByAnyNumberOfRanks) {
   }
 }
 
-TEST_P(ReduceTest, MinimumMaximumSumAndProductDoNotDependOnOperandOrder) {
+TEST_P(ReduceTest, NoOperatorDependsOnOperandOrder) {
   const std::vector<Bytes> contents = random_sources(2, 1000);
-  for (const ReduceOp op : all_operators()) {
+  for (const ReduceOp op : operators_of(GetParam())) {
     for (const InstructionSet& set : sets_) {
       Bytes forwards(contents[0].size());
       Bytes backwards(contents[0].size());
@@ -230,13 +148,28 @@ TEST(Kernels, AreResolvedOnceForTheBestInstructionSet) {
   const std::vector<InstructionSet> sets = instruction_sets();
   EXPECT_EQ(device::simd_target(), sets.front().name);
   for (const DataType type : all_types()) {
-    for (const ReduceOp op : all_operators()) {
+    for (const ReduceOp op : operators_of(type)) {
       const Kernels& kernels = device::kernels(type, op);
       EXPECT_EQ(&kernels, &device::kernels(type, op));
       const auto& best = sets.front().table[static_cast<std::size_t>(type)];
       EXPECT_EQ(kernels.reduce, best[static_cast<std::size_t>(op)].reduce);
       EXPECT_EQ(kernels.reduce_final, best[static_cast<std::size_t>(op)].reduce_final);
       EXPECT_EQ(kernels.reduce_many, best[static_cast<std::size_t>(op)].reduce_many);
+    }
+  }
+}
+
+TEST(Kernels, OfUnsupportedOperatorsAreNull) {
+  for (const InstructionSet& set : instruction_sets()) {
+    for (const DataType type : all_types()) {
+      for (int op = 0; op < kReduceOpCount; ++op) {
+        const Kernels& kernels =
+            set.table[static_cast<std::size_t>(type)][static_cast<unsigned>(op)];
+        const bool supported = supports(type, static_cast<ReduceOp>(op));
+        EXPECT_EQ(kernels.reduce != nullptr, supported) << name(type) << " " << op;
+        EXPECT_EQ(kernels.reduce_final != nullptr, supported) << name(type) << " " << op;
+        EXPECT_EQ(kernels.reduce_many != nullptr, supported) << name(type) << " " << op;
+      }
     }
   }
 }

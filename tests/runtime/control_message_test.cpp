@@ -12,8 +12,22 @@ using ::testing::HasSubstr;
 
 constexpr int kRanks = 8;
 
+const Call kCall{.sequence = 57,
+                 .collective = Collective::scatter,
+                 .type = DataType::uint64,
+                 .op = ReduceOp::bit_xor,
+                 .premultiplied = true,
+                 .uneven = true,
+                 .root = 7,
+                 .count = std::int64_t{1} << 40,
+                 .counts_hash = ~std::uint64_t{0},
+                 .history = 0xfedcba98};
+
 std::vector<Message> samples() {
   return {Heartbeat{57, 56},
+          Heartbeat{57, 56, kCall},
+          Query{1, 9, 57, std::vector<Call>(kCallsAsked, kCall)},
+          Answer{1, 9, 4, 57, 56, -1, kCall},
           Failure{-1, Code::aborted, 3, "why"},
           Failure{7, Code::internal, 0, ""},
           Bye{2, ~std::uint64_t{0}},
@@ -63,7 +77,7 @@ TEST(ControlMessage, RefusesAnotherVersion) {
   const auto read = read_one(frame);
   ASSERT_FALSE(read.ok());
   EXPECT_THAT(std::string(read.status().message()),
-              HasSubstr("control protocol version 9 where 1 is spoken"));
+              HasSubstr("control protocol version 9 where 2 is spoken"));
 }
 
 TEST(ControlMessage, RefusesAnUnknownKindAndALongBody) {
@@ -90,6 +104,21 @@ TEST(ControlMessage, RefusesRanksAndCodesOutOfRange) {
     ASSERT_FALSE(read.ok()) << "kind " << message.index();
     EXPECT_THAT(std::string(read.status().message()), HasSubstr("that make no sense"));
   }
+}
+
+TEST(ControlMessage, RefusesCallsThatCannotBe) {
+  std::vector<Call> bad(4, kCall);
+  bad[0].collective = static_cast<Collective>(kCollectiveCount);
+  bad[1].type = static_cast<DataType>(kDataTypeCount);
+  bad[2].op = static_cast<ReduceOp>(kReduceOpCount);
+  bad[3].root = kRanks;
+  for (const Call& call : bad) {
+    const auto read = read_one(encode(Heartbeat{1, 0, call}));
+    ASSERT_FALSE(read.ok());
+    EXPECT_THAT(std::string(read.status().message()), HasSubstr("that make no sense"));
+  }
+  const auto read = read_one(encode(Query{0, 0, 1, std::vector<Call>(kCallsAsked + 1, kCall)}));
+  EXPECT_FALSE(read.ok());
 }
 
 TEST(ControlMessage, RefusesBodiesThatAreTooShortOrTooLong) {

@@ -42,7 +42,7 @@ void live(int rank, int n, FakeSwitchboard& board, const Fd& line) {
     (void)!::write(woken.get(), &one, sizeof one);
   });
   if (!control.ok()) return;
-  (*control)->entered(57);
+  (*control)->entered({.sequence = 57});
   say(line, "ready");
   bool told = false;
   while (true) {

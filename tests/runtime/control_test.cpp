@@ -126,7 +126,7 @@ TEST(Control, ClosingInAnyOrderUnderLoadIsNoFailure) {
       threads.emplace_back([&, i, operations = 1 + random() % 100'000] {
         Control& control = **ranks[static_cast<std::size_t>(i)];
         for (std::uint64_t sequence = 1; sequence <= operations; ++sequence) {
-          control.entered(sequence);
+          control.entered({.sequence = sequence});
           control.finished(sequence);
         }
         control.close(Deadline::after_ms(20'000));

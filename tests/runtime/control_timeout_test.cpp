@@ -39,7 +39,7 @@ void expect_blame(Ranks& ranks, const std::vector<int>& who, int waiting_for, in
 void enter(Ranks& ranks, std::uint64_t sequence) {
   for (auto& rank : ranks) {
     (*rank)->finished(sequence - 1);
-    (*rank)->entered(sequence);
+    (*rank)->entered({.sequence = sequence});
   }
 }
 
@@ -56,7 +56,7 @@ TEST(ControlTimeout, EveryRankNamesTheLateOne) {
     const int late = n / 2;
     auto ranks = start_ranks(n);
     enter(ranks, 57);
-    (*ranks[static_cast<std::size_t>(late)])->entered(56);
+    (*ranks[static_cast<std::size_t>(late)])->entered({.sequence = 56});
     expect_blame(ranks, all_but(n, late), n == 2 ? late : -1, late,
                  named(late) + " has not entered it and is between operations 56 and 57");
   }
@@ -65,7 +65,7 @@ TEST(ControlTimeout, EveryRankNamesTheLateOne) {
 TEST(ControlTimeout, ADistantRankIsFoundByOneThatTimesOutAlone) {
   auto ranks = start_ranks(15);
   enter(ranks, 57);
-  (*ranks[14])->entered(56);
+  (*ranks[14])->entered({.sequence = 56});
   expect_blame(ranks, {7}, 3, 14, named(14) + " has not entered it");
 }
 
@@ -80,7 +80,7 @@ TEST(ControlTimeout, WhenNobodyIsLateTheRankWaitedForIsNamed) {
 TEST(ControlTimeout, ADepartedRankIsNamed) {
   auto ranks = start_ranks(4);
   enter(ranks, 57);
-  (*ranks[3])->entered(56);
+  (*ranks[3])->entered({.sequence = 56});
   std::thread closer([&] { (*ranks[3])->close(Deadline::after_ms(20'000)); });
   ASSERT_TRUE(ranks[0]->await([&] { return !(*ranks[0])->departures().empty(); }));
   expect_blame(ranks, {0}, 1, 3, named(3) + " has closed its communicator after 56 operations");
@@ -90,7 +90,7 @@ TEST(ControlTimeout, ADepartedRankIsNamed) {
 TEST(ControlTimeout, SeveralThreadsOfARankGetTheSameAnswer) {
   auto ranks = start_ranks(2);
   enter(ranks, 57);
-  (*ranks[1])->entered(56);
+  (*ranks[1])->entered({.sequence = 56});
   std::string first;
   std::string second;
   std::thread other([&] { first = (*ranks[0])->timed_out(57, kOperation, 1, 2000).message(); });

@@ -18,7 +18,7 @@ Inquiry inquiry_of_rank_0() {
 
 Answer answer(int rank, std::uint64_t entered, std::uint64_t finished,
               std::int64_t silent_ms = -1) {
-  return {0, 1, rank, entered, finished, silent_ms};
+  return {0, 1, rank, entered, finished, silent_ms, {}};
 }
 
 constexpr const char* kTimedOut =

@@ -103,7 +103,7 @@ void run_rank(const Call& call, Bootstrap& bootstrap, FakeFabric& fabric) {
   operation.recv = result;
   operation.count = call.count;
   operation.sequence = 1;
-  parts.control->entered(1);
+  parts.control->entered({.sequence = 1});
   const Status status = executor.run(operation, **binding);
   ASSERT_TRUE(status.ok()) << status.message();
   std::int64_t wrong = 0;

@@ -1,0 +1,208 @@
+// Sends and receives: order, sizes, both directions, groups of them, what cannot be.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "support/values.h"
+#include "support/world.h"
+
+namespace tutti::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::vector<std::uint32_t> numbers(int from, int to, std::int64_t count, int k = 0) {
+  std::vector<std::uint32_t> values(static_cast<std::size_t>(count));
+  std::iota(values.begin(), values.end(),
+            static_cast<std::uint32_t>(from * 1'000'003 + to * 10'007 + k * 101));
+  return values;
+}
+
+Config over(const char* transport) {
+  Config config = quick_config();
+  config.transports = {transport};
+  return config;
+}
+
+class PointToPointTest : public testing::TestWithParam<const char*> {};
+
+// Empty, inline, one slot exactly, one more byte, many slots.
+constexpr std::int64_t kCounts[] = {0, 1, 11, 32'768, 32'769, 1'000'003};
+
+TEST_P(PointToPointTest, ARingOfBlockingCallsDeliversEverySize) {
+  const auto exits = run_processes(3, over(GetParam()), [](Communicator& c) -> std::string {
+    const int next = (c.rank() + 1) % 3;
+    const int previous = (c.rank() + 2) % 3;
+    for (const std::int64_t count : kCounts) {
+      const auto sent = numbers(c.rank(), next, count);
+      std::vector<std::uint32_t> got(sent.size());
+      const Status status =
+          c.send_recv(sent.data(), count, next, got.data(), count, previous, DataType::uint32);
+      if (!status.ok()) return std::string(status.message());
+      if (got != numbers(previous, c.rank(), count)) return "wrong data";
+    }
+    return {};
+  });
+  for (const Exit& exit : exits) EXPECT_EQ(exit.output, "");
+}
+
+TEST_P(PointToPointTest, SendsToOnePeerKeepTheirOrder) {
+  const auto exits = run_processes(2, over(GetParam()), [](Communicator& c) -> std::string {
+    for (int k = 0; k < 50; ++k) {
+      const std::int64_t count = kCounts[static_cast<std::size_t>(k) % 5];
+      auto data = numbers(0, 1, count, k);
+      const auto want = data;
+      if (c.rank() == 1) std::fill(data.begin(), data.end(), 0U);
+      const Status status = c.rank() == 0 ? c.send(data.data(), count, DataType::uint32, 1)
+                                          : c.recv(data.data(), count, DataType::uint32, 0);
+      if (!status.ok()) return std::string(status.message());
+      if (data != want) return "wrong data in message " + std::to_string(k);
+    }
+    return {};
+  });
+  for (const Exit& exit : exits) EXPECT_EQ(exit.output, "");
+}
+
+// Every rank sends several messages to every rank, itself included, and every rank lists its calls
+// in another order.
+TEST_P(PointToPointTest, AGroupMovesInAllDirectionsWhateverItsOrder) {
+  const std::uint64_t seed = test_seed();
+  const auto exits = run_processes(4, over(GetParam()), [seed](Communicator& c) -> std::string {
+    struct One {
+      bool sends;
+      int peer;
+      std::vector<std::uint32_t> data;
+    };
+    std::vector<One> calls;
+    std::mt19937_64 sizes(seed);
+    constexpr int kEach = 3;
+    std::int64_t counts[4][4][kEach];
+    for (auto& from : counts) {
+      for (auto& to : from) {
+        for (std::int64_t& count : to) count = static_cast<std::int64_t>(sizes() % 100'000);
+      }
+    }
+    // The k-th of a direction stay in order; which direction comes next is drawn.
+    std::mt19937_64 order(seed + static_cast<std::uint64_t>(c.rank()));
+    std::vector<int> directions;
+    for (int d = 0; d < 8; ++d) directions.insert(directions.end(), kEach, d);
+    std::shuffle(directions.begin(), directions.end(), order);
+    int used[8] = {};
+    for (const int d : directions) {
+      const int peer = d / 2;
+      const int k = used[d]++;
+      const int from = d % 2 == 0 ? c.rank() : peer;
+      const int to = d % 2 == 0 ? peer : c.rank();
+      auto data = numbers(from, to, counts[from][to][k], k);
+      if (d % 2 == 1) std::fill(data.begin(), data.end(), 0U);
+      calls.push_back({d % 2 == 0, peer, std::move(data)});
+    }
+    const Status status = c.group([&] {
+      for (One& call : calls) {
+        const auto count = static_cast<std::int64_t>(call.data.size());
+        (void)(call.sends ? c.send(call.data.data(), count, DataType::uint32, call.peer)
+                          : c.recv(call.data.data(), count, DataType::uint32, call.peer));
+      }
+    });
+    if (!status.ok()) return std::string(status.message());
+    int received[4] = {};
+    for (const One& call : calls) {
+      if (call.sends) continue;
+      const int k = received[call.peer]++;
+      const auto want = numbers(call.peer, c.rank(), counts[call.peer][c.rank()][k], k);
+      if (call.data != want) return "wrong data from rank " + std::to_string(call.peer);
+    }
+    return {};
+  });
+  for (const Exit& exit : exits) EXPECT_EQ(exit.output, "");
+}
+
+// Large enough that neither fits the slots: each waits for the other's receive.
+TEST_P(PointToPointTest, AsynchronousSendsAndReceivesMoveTogether) {
+  const auto exits = run_processes(2, over(GetParam()), [](Communicator& c) -> std::string {
+    constexpr std::int64_t kLarge = 3'000'000;
+    const int peer = 1 - c.rank();
+    const auto sent = numbers(c.rank(), peer, kLarge);
+    std::vector<std::uint32_t> got(sent.size());
+    const Work send = c.send_async(sent.data(), kLarge, DataType::uint32, peer);
+    const Work recv = c.recv_async(got.data(), kLarge, DataType::uint32, peer);
+    for (const Work& work : {send, recv}) {
+      const Status status = work.wait();
+      if (!status.ok()) return std::string(status.message());
+    }
+    return got == numbers(peer, c.rank(), kLarge) ? "" : "wrong data";
+  });
+  for (const Exit& exit : exits) EXPECT_EQ(exit.output, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Over, PointToPointTest, testing::Values("shm", "tcp"),
+                         [](const auto& info) { return std::string(info.param); });
+
+void expect_invalid(const Status& status, const std::string& text) {
+  EXPECT_EQ(status.code(), Code::invalid_argument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(text));
+}
+
+TEST(PointToPointArguments, AreNamedWithTheirValues) {
+  run_threads(2, quick_config(), [](Communicator& c) {
+    int value = 0;
+    constexpr auto kInt = DataType::int32;
+    expect_invalid(c.send(&value, 1, kInt, 2),
+                   "send: peer is 2; the communicator has ranks 0 to 1");
+    expect_invalid(c.recv(&value, 1, kInt, -1), "recv: peer is -1");
+    expect_invalid(c.recv(&value, -4, kInt, 0), "recv: count is -4; it must be 0 or more");
+    expect_invalid(c.send(nullptr, 4, kInt, 0), "send: data is null although count is 4");
+    expect_invalid(c.send(&value, 1, static_cast<DataType>(77), 0), "send: type 77 is no DataType");
+    expect_invalid(
+        c.send(&value, 1, kInt, c.rank()),
+        "send: peer is this rank, " + std::to_string(c.rank()) +
+            ", itself, which would wait for ever; call it in a group() together with its "
+            "counterpart, or use send_recv()");
+    expect_invalid(c.group([&] { (void)c.send(&value, 1, kInt, c.rank()); }),
+                   "sends 1 messages to itself and receives 0; the two must be equal");
+    int other = 0;
+    expect_invalid(
+        c.send_recv(&value, 1, c.rank(), &other, 0, c.rank(), kInt),
+        "called send(int32, 1) to rank " + std::to_string(c.rank()) + " and recv(int32, 0)");
+    // The communicator is as good as before.
+    value = 7;
+    EXPECT_TRUE(c.send_recv(&value, 1, c.rank(), &other, 1, c.rank(), kInt).ok());
+    EXPECT_EQ(other, 7);
+    EXPECT_TRUE(c.barrier().ok());
+  });
+}
+
+TEST(PointToPointFailures, ADeadPeerIsNamed) {
+  const auto exits = run_processes(2, over("shm"), [](Communicator& c) -> std::string {
+    std::vector<float> data(1'000'000);
+    if (c.rank() == 1) ::_exit(9);
+    const Status status = c.recv(data.data(), 1'000'000, DataType::float32, 1);
+    return std::string(status.message());
+  });
+  EXPECT_THAT(exits[0].output, HasSubstr("rank 1 "));
+  EXPECT_THAT(exits[0].output, HasSubstr("died"));
+}
+
+TEST(PointToPointFailures, ALatePeerIsNamedAtTheDeadline) {
+  Config config = quick_config();
+  config.timeout_ms = 300;
+  run_threads(2, config, [](Communicator& c) {
+    float value = 0;
+    if (c.rank() == 1) {
+      while (c.status().ok()) ::usleep(1000);  // tidy: allow usleep: until the other gives up
+      return;
+    }
+    const Status status = c.recv(&value, 1, DataType::float32, 1);
+    EXPECT_EQ(status.code(), Code::timed_out);
+    EXPECT_EQ(status.failed_rank(), 1);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("recv(float32, 1) from rank 1"));
+  });
+}
+
+}  // namespace
+}  // namespace tutti::test
