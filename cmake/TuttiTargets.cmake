@@ -5,7 +5,8 @@ option(TUTTI_WERROR "Treat warnings as errors" ${PROJECT_IS_TOP_LEVEL})
 add_library(tutti_flags INTERFACE)
 target_compile_features(tutti_flags INTERFACE cxx_std_20)
 target_compile_options(tutti_flags INTERFACE
-  -Wall -Wextra -Wconversion -fvisibility=hidden -fvisibility-inlines-hidden)
+  -Wall -Wextra -Wconversion -fvisibility=hidden
+  $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
 if(TUTTI_WERROR)
   target_compile_options(tutti_flags INTERFACE -Werror)
 endif()

@@ -7,9 +7,11 @@
 #include <charconv>
 #include <limits>
 #include <string_view>
+#include <type_traits>
 
 #include "base/error.h"
 #include "base/nearest.h"
+#include "base/settings.h"
 #include "base/socket.h"
 #include "base/try.h"
 
@@ -78,66 +80,87 @@ Status set_rendezvous(std::string& field, const Setting& setting) {
   return {};
 }
 
-Status set_text(std::string& field, const Setting& setting) {
-  field = setting.value;
-  return {};
-}
-
 struct Variable {
   std::string_view name;
   Status (*set)(Config& config, const Setting& setting);
+  std::string (*get)(const Config& config);  // as set() takes it; empty when it is not set
 };
+
+template <auto kField, auto kMin, auto kMax>
+constexpr Variable number(std::string_view name) {
+  return {name,
+          [](Config& config, const Setting& setting) {
+            return set_number<std::remove_cvref_t<decltype(config.*kField)>>(config.*kField,
+                                                                             setting, kMin, kMax);
+          },
+          [](const Config& config) {
+            return config.*kField < 0 ? std::string() : fmt::to_string(config.*kField);
+          }};
+}
+
+template <auto kField>
+constexpr Variable text(std::string_view name) {
+  return {name,
+          [](Config& config, const Setting& setting) {
+            config.*kField = setting.value;
+            return Status();
+          },
+          [](const Config& config) { return config.*kField; }};
+}
 
 // Every variable that there is, in the order of the fields of Config.
 constexpr std::array<Variable, 17> kVariables = {{
-    {"TUTTI_TIMEOUT_MS",
-     [](Config& c, const Setting& s) {
-       return set_number<std::int64_t>(c.timeout_ms, s, 1, kTimeoutMsMax);
-     }},
-    {"TUTTI_CONNECT_TIMEOUT_MS",
-     [](Config& c, const Setting& s) {
-       return set_number<std::int64_t>(c.connect_timeout_ms, s, 1, kTimeoutMsMax);
-     }},
-    {"TUTTI_ALGORITHM", [](Config& c, const Setting& s) { return set_text(c.algorithm, s); }},
+    number<&Config::timeout_ms, 1, kTimeoutMsMax>("TUTTI_TIMEOUT_MS"),
+    number<&Config::connect_timeout_ms, 1, kTimeoutMsMax>("TUTTI_CONNECT_TIMEOUT_MS"),
+    text<&Config::algorithm>("TUTTI_ALGORITHM"),
     {"TUTTI_TRANSPORT",
-     [](Config& c, const Setting& s) { return set_transports(c.transports, s); }},
-    {"TUTTI_SOCKET_IFNAME",
-     [](Config& c, const Setting& s) { return set_text(c.socket_ifname, s); }},
-    {"TUTTI_RDMA_DEVICES", [](Config& c, const Setting& s) { return set_text(c.rdma_devices, s); }},
-    {"TUTTI_RDMA_GID_INDEX",
-     [](Config& c, const Setting& s) { return set_number(c.rdma_gid_index, s, 0, 255); }},
-    {"TUTTI_RDMA_TRAFFIC_CLASS",
-     [](Config& c, const Setting& s) { return set_number(c.rdma_traffic_class, s, 0, 255); }},
-    {"TUTTI_RDMA_SERVICE_LEVEL",
-     [](Config& c, const Setting& s) { return set_number(c.rdma_service_level, s, 0, 15); }},
-    {"TUTTI_RDMA_TIMEOUT",
-     [](Config& c, const Setting& s) { return set_number(c.rdma_timeout, s, 1, 31); }},
-    {"TUTTI_RDMA_RETRY_COUNT",
-     [](Config& c, const Setting& s) { return set_number(c.rdma_retry_count, s, 0, 7); }},
-    {"TUTTI_LANES",
-     [](Config& c, const Setting& s) { return set_number(c.lanes, s, 1, kLanesMax); }},
-    {"TUTTI_RANK",
-     [](Config& c, const Setting& s) { return set_number(c.rank, s, 0, kSizeMax - 1); }},
-    {"TUTTI_SIZE", [](Config& c, const Setting& s) { return set_number(c.size, s, 1, kSizeMax); }},
-    {"TUTTI_LOCAL_RANK",
-     [](Config& c, const Setting& s) { return set_number(c.local_rank, s, 0, kSizeMax - 1); }},
-    {"TUTTI_LOCAL_SIZE",
-     [](Config& c, const Setting& s) { return set_number(c.local_size, s, 1, kSizeMax); }},
+     [](Config& config, const Setting& setting) {
+       return set_transports(config.transports, setting);
+     },
+     [](const Config& config) { return fmt::format("{}", fmt::join(config.transports, ",")); }},
+    text<&Config::socket_ifname>("TUTTI_SOCKET_IFNAME"),
+    text<&Config::rdma_devices>("TUTTI_RDMA_DEVICES"),
+    number<&Config::rdma_gid_index, 0, 255>("TUTTI_RDMA_GID_INDEX"),
+    number<&Config::rdma_traffic_class, 0, 255>("TUTTI_RDMA_TRAFFIC_CLASS"),
+    number<&Config::rdma_service_level, 0, 15>("TUTTI_RDMA_SERVICE_LEVEL"),
+    number<&Config::rdma_timeout, 1, 31>("TUTTI_RDMA_TIMEOUT"),
+    number<&Config::rdma_retry_count, 0, 7>("TUTTI_RDMA_RETRY_COUNT"),
+    number<&Config::lanes, 1, kLanesMax>("TUTTI_LANES"),
+    number<&Config::rank, 0, kSizeMax - 1>("TUTTI_RANK"),
+    number<&Config::size, 1, kSizeMax>("TUTTI_SIZE"),
+    number<&Config::local_rank, 0, kSizeMax - 1>("TUTTI_LOCAL_RANK"),
+    number<&Config::local_size, 1, kSizeMax>("TUTTI_LOCAL_SIZE"),
     {"TUTTI_RENDEZVOUS",
-     [](Config& c, const Setting& s) { return set_rendezvous(c.rendezvous, s); }},
+     [](Config& config, const Setting& setting) {
+       return set_rendezvous(config.rendezvous, setting);
+     },
+     [](const Config& config) { return config.rendezvous; }},
 }};
 
 // The tests' own settings, such as the seed TUTTI_TEST_SEED, are none of the library's business.
 constexpr std::string_view kPrefix = "TUTTI_";
 constexpr std::string_view kTestPrefix = "TUTTI_TEST_";
 
-Status unknown_name(const Setting& setting) {
+// "did you mean ...? ... use one of ..."
+std::string known_names(std::string_view wrong, std::string_view advice) {
   std::array<std::string_view, kVariables.size()> names;
   std::transform(kVariables.begin(), kVariables.end(), names.begin(),
                  [](const Variable& variable) { return variable.name; });
-  return error(Code::invalid_environment,
-               "unknown environment variable {}='{}'; did you mean {}? Unset it or use one of: {}",
-               setting.name, setting.value, nearest(setting.name, names), fmt::join(names, ", "));
+  return fmt::format("did you mean {}? {} one of: {}", nearest(wrong, names), advice,
+                     fmt::join(names, ", "));
+}
+
+const Variable* find(std::string_view name) {
+  const auto found =
+      std::find_if(kVariables.begin(), kVariables.end(),
+                   [name](const Variable& variable) { return variable.name == name; });
+  return found != kVariables.end() ? &*found : nullptr;
+}
+
+Result<const Variable*> find_setting(std::string_view name) {
+  const Variable* const variable = find(name);
+  if (variable != nullptr) return variable;
+  return error(Code::invalid_argument, "unknown setting '{}'; {}", name, known_names(name, "Use"));
 }
 
 }  // namespace
@@ -149,13 +172,26 @@ Result<Config> Config::from_env() {
     if (!text.starts_with(kPrefix) || text.starts_with(kTestPrefix)) continue;
     const std::size_t equals = std::min(text.find('='), text.size());
     const Setting setting{text.substr(0, equals), text.substr(std::min(equals + 1, text.size()))};
-    const auto variable =
-        std::find_if(kVariables.begin(), kVariables.end(),
-                     [&](const Variable& known) { return known.name == setting.name; });
-    if (variable == kVariables.end()) return unknown_name(setting);
+    const Variable* const variable = find(setting.name);
+    if (variable == nullptr) {
+      return error(Code::invalid_environment, "unknown environment variable {}='{}'; {}",
+                   setting.name, setting.value, known_names(setting.name, "Unset it or use"));
+    }
     TUTTI_TRY(variable->set(config, setting));
   }
   return config;
+}
+
+Status set_setting(Config& config, std::string_view name, std::string_view value) {
+  TUTTI_TRY_ASSIGN(const Variable* variable, find_setting(name));
+  const Status status = variable->set(config, {name, value});
+  if (status.ok()) return {};
+  return Status::error(Code::invalid_argument, std::string(status.message()));
+}
+
+Result<std::string> get_setting(const Config& config, std::string_view name) {
+  TUTTI_TRY_ASSIGN(const Variable* variable, find_setting(name));
+  return variable->get(config);
 }
 
 }  // namespace tutti

@@ -52,13 +52,17 @@ class Test:
 
     # The consumers.
 
-    def consume(self, name, *options):
+    def consume(self, name, *options, source="consumer"):
         build = self.work / name
         shutil.rmtree(build, ignore_errors=True)
         launcher = self.args.launcher
-        run("cmake", "-G", "Ninja", "-S", HERE / "consumer", "-B", build,
-            "-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_CXX_COMPILER={self.args.cxx}",
-            *([f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}"] if launcher else []), *options)
+        # The project that knows no C++ is given no compiler for it.
+        cxx = [f"-DCMAKE_CXX_COMPILER={self.args.cxx}"]
+        if launcher:
+            cxx.append(f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}")
+        run("cmake", "-G", "Ninja", "-S", HERE / source, "-B", build,
+            "-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_C_COMPILER={self.args.cc}",
+            *(cxx if source == "consumer" else []), *options)
         run("cmake", "--build", build, "--target", "consumer")
         self.expect_works(build / "consumer")
 
@@ -81,6 +85,16 @@ class Test:
         self.consume("static", "-DMODE=static", f"-DCMAKE_PREFIX_PATH={self.prefix}")
         self.expect_linked(self.work / "static/consumer", False)
 
+    def test_find_package_c_shared(self):
+        self.consume("c-shared", "-DMODE=shared", f"-DCMAKE_PREFIX_PATH={self.prefix}",
+                     source="consumer_c")
+        self.expect_linked(self.work / "c-shared/consumer", True)
+
+    def test_find_package_c_static(self):
+        self.consume("c-static", "-DMODE=static", f"-DCMAKE_PREFIX_PATH={self.prefix}",
+                     source="consumer_c")
+        self.expect_linked(self.work / "c-static/consumer", False)
+
     def test_add_subdirectory(self):
         self.consume("subdirectory", "-DMODE=subdirectory", f"-DTUTTI_SOURCE_DIR={self.source}")
 
@@ -88,21 +102,39 @@ class Test:
         env = {"PKG_CONFIG_PATH": str(self.libdir() / "pkgconfig")}
         return run("pkg-config", *options, "tutti", env=env).split()
 
-    def test_pkg_config_shared(self):
-        program = self.work / "pkg-shared"
-        run(self.args.cxx, "-std=c++20", HERE / "consumer/main.cpp", "-o", program,
-            *self.pkg_config("--cflags", "--libs"), "-pthread")
+    def compile_shared(self, name, *compile_it):
+        program = self.work / name
+        run(*compile_it, "-o", program, *self.pkg_config("--cflags", "--libs"), "-pthread")
         self.expect_works(program, {"LD_LIBRARY_PATH": str(self.libdir())})
         self.expect_linked(program, True)
 
-    def test_pkg_config_static(self):
-        program = self.work / "pkg-static"
+    def compile_static(self, name, *compile_it):
+        program = self.work / name
         # Both libraries lie in one folder, where the linker takes the shared one unless told.
         flags = ["-l:libtutti.a" if flag == "-ltutti" else flag
                  for flag in self.pkg_config("--cflags", "--libs", "--static")]
-        run(self.args.cxx, "-std=c++20", HERE / "consumer/main.cpp", "-o", program, *flags)
+        run(*compile_it, "-o", program, *flags)
         self.expect_works(program)
         self.expect_linked(program, False)
+
+    def compile_cxx(self):
+        return self.args.cxx, "-std=c++20", HERE / "consumer/main.cpp"
+
+    def compile_c(self):
+        return (self.args.cc, "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror",
+                "-D_POSIX_C_SOURCE=200112L", HERE / "consumer_c/main.c")
+
+    def test_pkg_config_shared(self):
+        self.compile_shared("pkg-shared", *self.compile_cxx())
+
+    def test_pkg_config_static(self):
+        self.compile_static("pkg-static", *self.compile_cxx())
+
+    def test_pkg_config_c_shared(self):
+        self.compile_shared("pkg-c-shared", *self.compile_c())
+
+    def test_pkg_config_c_static(self):
+        self.compile_static("pkg-c-static", *self.compile_c())
 
     # What was installed.
 
@@ -121,8 +153,10 @@ class Test:
     def test_symbols(self):
         exported = run("nm", "-D", "--defined-only", "-C", self.shared()).splitlines()
         names = [re.sub(r"^[0-9a-f]+ \w ", "", line) for line in exported]
-        strangers = [name for name in names if not re.match(
-            r"((typeinfo|typeinfo name|vtable) for )?tutti::[A-Za-z_~]", name)]
+        # tests/c_api/symbols_test.py knows which functions of C there are.
+        ours = r"((typeinfo|typeinfo name|vtable) for )?tutti::[A-Za-z_~]|tutti_[a-z0-9_]+@@"
+        strangers = [name for name in names
+                     if not re.match(ours, name) and not name.startswith("TUTTI_0.1")]
         if not names or strangers:
             raise Failure("libtutti.so exports, beside tutti::,\n" + "\n".join(strangers[:20]))
         internal = [name for name in names if re.search(
@@ -150,6 +184,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("--source", "--build"):
         parser.add_argument(name, type=pathlib.Path, required=True)
+    parser.add_argument("--cc", required=True)
     parser.add_argument("--cxx", required=True)
     parser.add_argument("--version", required=True)
     parser.add_argument("--launcher", default="")
