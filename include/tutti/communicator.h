@@ -9,8 +9,7 @@
 // and do not overlap otherwise. Counts are elements; sizes in bytes are named so.
 //
 // Lifetime: destroying a communicator is collective: it waits, briefly and with a bound, for the
-// other ranks to do the same. It outlives the Memory and the Work that came from it or not; both
-// stay safe to destroy.
+// other ranks to do the same, after what is queued has run. Work may outlive it.
 //
 // Threads: one communicator is used by one thread at a time (abort() and Work are exempt);
 // different communicators are independent.
@@ -30,7 +29,6 @@
 
 #include "tutti/bootstrap.h"
 #include "tutti/config.h"
-#include "tutti/memory.h"
 #include "tutti/status.h"
 #include "tutti/types.h"
 #include "tutti/work.h"
@@ -163,14 +161,6 @@ class TUTTI_API Communicator {
   // Calls that create communicators are invalid inside.
   Status group(const std::function<void()>& calls);
   Work group_async(const std::function<void()>& calls);
-
-  // ---- Memory: optional, see memory.h.
-
-  // Memory that peers on this host and RDMA devices reach without a copy in between. Local.
-  Result<Memory> allocate(std::size_t bytes);
-  // Prepares the caller's own memory for RDMA once, rather than at its first use. It stays the
-  // caller's, and valid until the Memory is destroyed. Local.
-  Result<Memory> register_memory(void* data, std::size_t bytes);
 
   // ---- Questions
 

@@ -5,7 +5,7 @@
 //  1. Names. Functions and types begin with tutti_, constants with TUTTI_. A function's name says
 //     what it works on: tutti_work_wait(work). Calls of all ranks bear their own name only:
 //     tutti_all_reduce(comm, ...).
-//  2. Handles. A tutti_comm, tutti_work, tutti_memory, tutti_config, tutti_bootstrap or
+//  2. Handles. A tutti_comm, tutti_work, tutti_config, tutti_bootstrap or
 //     tutti_status is opaque, belongs to whoever got it, and is ended once by its _free function,
 //     which takes NULL too. Results arrive through the last argument, which is set to NULL when
 //     the call fails.
@@ -427,23 +427,6 @@ tutti_status* tutti_group(tutti_comm* comm, tutti_status* (*calls)(void* context
 // calls(context) runs before this returns. Buffers must stay valid until the work is done.
 tutti_work* tutti_group_async(tutti_comm* comm, tutti_status* (*calls)(void* context),
                               void* context) TUTTI_CHECKED;
-
-// ---- Memory: optional, every call takes any memory
-
-// Memory that peers on this host and RDMA devices reach without a copy in between.
-typedef struct tutti_memory tutti_memory;
-
-// Pages of zeros. Local: other ranks need not do the same.
-tutti_status* tutti_allocate(tutti_comm* comm, size_t bytes, tutti_memory** memory) TUTTI_CHECKED;
-// Prepares the caller's own memory for RDMA once, rather than at its first use. It stays the
-// caller's, and valid until the tutti_memory is freed. Local.
-tutti_status* tutti_register_memory(tutti_comm* comm, void* data, size_t bytes,
-                                    tutti_memory** memory) TUTTI_CHECKED;
-// Where it starts, NULL for NULL; and how long it is, 0 for NULL.
-void* tutti_memory_data(const tutti_memory* memory) TUTTI_NOEXCEPT;
-size_t tutti_memory_bytes(const tutti_memory* memory) TUTTI_NOEXCEPT;
-// When no operation uses it; before or after the communicator.
-void tutti_memory_free(tutti_memory* memory) TUTTI_NOEXCEPT;
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -38,10 +38,6 @@ tutti_bootstrap* wrap_bootstrap(std::unique_ptr<Bootstrap> bootstrap) {
 tutti_comm* wrap_communicator(Communicator communicator) {
   return new tutti_comm{std::move(communicator)};
 }
-tutti_memory* wrap_memory(tutti::Memory memory) {
-  return new tutti_memory{std::move(memory)};
-}
-
 class CustomBootstrap final : public Bootstrap {
  public:
   explicit CustomBootstrap(const tutti_bootstrap_callbacks& callbacks) : callbacks_(callbacks) {}
@@ -280,31 +276,4 @@ tutti_status* tutti_comm_status(const tutti_comm* comm) noexcept {
 
 void tutti_comm_abort(tutti_comm* comm) noexcept {
   if (comm != nullptr) comm->communicator.abort();
-}
-
-// ---- Memory
-
-tutti_status* tutti_allocate(tutti_comm* comm, size_t bytes, tutti_memory** memory) noexcept {
-  return created(
-      __func__, {{"comm", comm != nullptr}}, memory, "memory",
-      [&] { return comm->communicator.allocate(bytes); }, wrap_memory);
-}
-
-tutti_status* tutti_register_memory(tutti_comm* comm, void* data, size_t bytes,
-                                    tutti_memory** memory) noexcept {
-  return created(
-      __func__, {{"comm", comm != nullptr}}, memory, "memory",
-      [&] { return comm->communicator.register_memory(data, bytes); }, wrap_memory);
-}
-
-void* tutti_memory_data(const tutti_memory* memory) noexcept {
-  return memory != nullptr ? memory->memory.data() : nullptr;
-}
-
-size_t tutti_memory_bytes(const tutti_memory* memory) noexcept {
-  return memory != nullptr ? memory->memory.bytes() : 0;
-}
-
-void tutti_memory_free(tutti_memory* memory) noexcept {
-  delete memory;
 }

@@ -14,7 +14,6 @@
 #include "tutti/bootstrap.h"
 #include "tutti/communicator.h"
 #include "tutti/config.h"
-#include "tutti/memory.h"
 #include "tutti/status.h"
 #include "tutti/tutti.h"
 #include "tutti/work.h"
@@ -42,10 +41,6 @@ struct tutti_comm {  // NOLINT(readability-identifier-naming)
 struct tutti_work {  // NOLINT(readability-identifier-naming)
   tutti::Work work;
   tutti::Status refused = {};  // why nothing was started
-};
-
-struct tutti_memory {  // NOLINT(readability-identifier-naming)
-  tutti::Memory memory;
 };
 
 namespace tutti::c_api {

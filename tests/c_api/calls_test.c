@@ -254,25 +254,6 @@ static void parts(tutti_comm* comm) {
   tutti_comm_free(copy);
 }
 
-static void memories(tutti_comm* comm) {
-  tutti_memory* memory = NULL;
-  EXPECT_OK(tutti_allocate(comm, 100 * sizeof(float), &memory));
-  EXPECT(tutti_memory_bytes(memory) >= 100 * sizeof(float));
-  float* data = tutti_memory_data(memory);
-  EXPECT(data[0] == 0 && data[99] == 0);
-  for (int i = 0; i < 100; ++i) data[i] = 1;
-  const tutti_reduction op = tutti_reduction_of(TUTTI_SUM);
-  EXPECT_OK(tutti_all_reduce(comm, data, data, 100, TUTTI_FLOAT32, op));
-  EXPECT(data[0] == kRanks && data[99] == kRanks);
-  tutti_memory_free(memory);
-
-  float own[100] = {0};
-  EXPECT_OK(tutti_register_memory(comm, own, sizeof own, &memory));
-  EXPECT(tutti_memory_data(memory) == own && tutti_memory_bytes(memory) == sizeof own);
-  EXPECT_OK(tutti_broadcast(comm, own, own, 100, TUTTI_FLOAT32, 0));
-  tutti_memory_free(memory);
-}
-
 static void questions(tutti_comm* comm) {
   const int rank = tutti_comm_rank(comm);
   EXPECT(tutti_comm_size(comm) == kRanks && tutti_comm_local_size(comm) == kRanks);
@@ -291,7 +272,6 @@ int main(void) {
   run_ranks(kRanks, in_place);
   run_ranks(kRanks, works);
   run_ranks(kRanks, parts);
-  run_ranks(kRanks, memories);
   run_ranks(kRanks, questions);
   puts("every call does what it says");
   return 0;

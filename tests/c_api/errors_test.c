@@ -20,14 +20,12 @@ static void null_handles_are_freed(void) {
   tutti_bootstrap_free(NULL);
   tutti_comm_free(NULL);
   tutti_work_free(NULL);
-  tutti_memory_free(NULL);
   tutti_comm_abort(NULL);
 }
 
 static void null_handles_are_answered(void) {
   EXPECT(tutti_comm_rank(NULL) == -1 && tutti_comm_size(NULL) == -1);
   EXPECT(tutti_comm_local_rank(NULL) == -1 && tutti_comm_local_size(NULL) == -1);
-  EXPECT(tutti_memory_data(NULL) == NULL && tutti_memory_bytes(NULL) == 0);
   EXPECT(tutti_work_test(NULL));
   EXPECT_ERROR(tutti_work_wait(NULL), TUTTI_UNAVAILABLE, "memory has run out");
   EXPECT_ERROR(tutti_work_wait_for(NULL, 1), TUTTI_UNAVAILABLE, "memory has run out");
@@ -117,7 +115,6 @@ static tutti_status* no_calls(void* context) {
 static void null_communicator(void) {
   const tutti_reduction op = tutti_reduction_of(TUTTI_SUM);
   tutti_comm* comm = NULL;
-  tutti_memory* memory = NULL;
   const char* text = NULL;
   int64_t x = 0;
   EXPECT_ERROR(tutti_comm_split(NULL, 0, 0, &comm), kBad, "tutti_comm_split: comm is NULL");
@@ -126,8 +123,6 @@ static void null_communicator(void) {
   EXPECT_ERROR(tutti_comm_algorithm(NULL, 0, 0, 0, &text), kBad, "comm is NULL");
   EXPECT_ERROR(tutti_comm_transport(NULL, 0, &text), kBad, "comm is NULL");
   EXPECT_ERROR(tutti_comm_status(NULL), kBad, "tutti_comm_status: comm is NULL");
-  EXPECT_ERROR(tutti_allocate(NULL, 1, &memory), kBad, "tutti_allocate: comm is NULL");
-  EXPECT_ERROR(tutti_register_memory(NULL, &x, 8, &memory), kBad, "comm is NULL");
   EXPECT_ERROR(tutti_barrier(NULL), kBad, "tutti_barrier: comm is NULL");
   EXPECT_ERROR(tutti_all_reduce(NULL, &x, &x, 1, TUTTI_INT64, op), kBad,
                "tutti_all_reduce: comm is NULL");
@@ -199,7 +194,6 @@ static void bad_values(tutti_comm* comm) {
   EXPECT_ERROR(tutti_comm_transport(comm, -1, &text), kBad, "peer is -1; it must be 0 to 1");
   EXPECT_ERROR(tutti_comm_split(comm, 0, 0, NULL), kBad, "part is NULL");
   EXPECT_ERROR(tutti_comm_duplicate(comm, NULL), kBad, "copy is NULL");
-  EXPECT_ERROR(tutti_allocate(comm, 1, NULL), kBad, "memory is NULL");
   EXPECT_ERROR(tutti_group(comm, NULL, NULL), kBad, "tutti_group: calls is NULL");
 }
 
