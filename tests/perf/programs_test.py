@@ -17,8 +17,8 @@ BROADCAST = os.environ["BROADCAST_PERF"]
 RDMA = os.environ["RDMA_PERF"]
 NUMBER = r" +[0-9.e+]+"
 ROW = re.compile(
-    rf"^ {{0,11}}\d+ {{2,}}\d+ {{2,}}[a-z0-9]+ +(sum|prod|min|max|avg|band|bor|bxor|none) +-?\d+({NUMBER}{NUMBER}"
-    rf"{NUMBER} +(\d+|N/A)){{2}}$")
+    rf"^ {{0,11}}\d+ {{2,}}\d+ {{2,}}[a-z0-9]+ +(sum|prod|min|max|avg|band|bor|bxor|none) +-?\d+"
+    rf"({NUMBER}{NUMBER}{NUMBER} +(\d+|N/A)){{2}}$")
 
 
 def rows(output):

@@ -118,8 +118,9 @@ TEST(Structure, WantsEqualTilesOnAllRanks) {
 }
 
 TEST(Structure, ForbidsReductionsInABroadcast) {
-  EXPECT_THAT(broadcast_fault_after([](Plan& plan) { plan[1].steps[0].op = Op::recv_reduce; }),
-              HasSubstr("rank 1 step 0 (recv_reduce <- 0  chunk 0) reduces in a collective that moves"));
+  EXPECT_THAT(
+      broadcast_fault_after([](Plan& plan) { plan[1].steps[0].op = Op::recv_reduce; }),
+      HasSubstr("rank 1 step 0 (recv_reduce <- 0  chunk 0) reduces in a collective that moves"));
 }
 
 TEST(Verify, FindsReadsOfUndefinedValues) {
