@@ -416,8 +416,9 @@ tutti_status* tutti_work_on_done(const tutti_work* work,
                                  void (*callback)(const tutti_status* outcome, void* context),
                                  void* context) noexcept {
   if (work == nullptr) return &out_of_memory;
-  return guarded(__func__, {{"callback", callback != nullptr}}, [&]() -> Status {
-    const auto tell = [callback, context, function = __func__](const Status& outcome) {
+  const char* const function = __func__;
+  return guarded(function, {{"callback", callback != nullptr}}, [&]() -> Status {
+    const auto tell = [callback, context, function](const Status& outcome) {
       tutti_status* const status = guarded(function, {}, [&] { return outcome; });
       callback(status, context);
       tutti_status_free(status);

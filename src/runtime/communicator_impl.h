@@ -55,10 +55,10 @@ struct Communicator::Impl {
   };
   // Runs `calls` and returns what they recorded; null when they were part of an outer group.
   std::shared_ptr<Group> record(const std::function<void()>& calls);
-  Status finish(const std::shared_ptr<Group>& group);
-  Work finish_async(const std::shared_ptr<Group>& group);
+  Status finish(const std::shared_ptr<Group>& recorded);
+  Work finish_async(const std::shared_ptr<Group>& recorded);
   // Checks a recorded group and numbers its calls.
-  Status close(Group& group);
+  Status close(Group& recorded);
   Status record_call(const runtime::Operation& operation, Status checked);
   Status record_calls(std::span<const runtime::Transfer> transfers);
 
@@ -111,7 +111,7 @@ struct Communicator::Impl {
   Status execute(runtime::TransferSource& source);
   Status execute(const runtime::Operation& operation);
   Status execute(std::span<const runtime::Transfer> transfers, std::uint64_t last_collective);
-  Status execute(std::span<const runtime::Operation> operations);
+  Status execute(std::span<const runtime::Operation> rest);
   Status execute_coalesced(std::span<const runtime::Operation> operations);
   Status execute_alone(const runtime::Operation& operation);
   Status dispatch(const runtime::Operation& operation, const runtime::Call& call);

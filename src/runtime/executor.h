@@ -56,8 +56,8 @@ class Executor {
   // Takes the lane's next message or copy. False when a port is not ready.
   bool advance(int index);
   void copy(Lane& lane, const plan::Step& step);
-  bool send(Lane& lane, const plan::Step& step, transport::SendPort& port);
-  bool receive(int index, Lane& lane, const plan::Step& step, transport::RecvPort& port);
+  bool send(Lane& lane, const plan::Step& first, transport::SendPort& port);
+  bool receive(int index, Lane& lane, const plan::Step& first, transport::RecvPort& port);
   // The port of the next step, if the two are to be done in one go; with its window.
   transport::SendPort* forward_port(int index, const Lane& lane, std::size_t bytes,
                                     std::span<std::byte>& window);
