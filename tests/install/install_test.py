@@ -170,7 +170,9 @@ class Test:
         if headers != public:
             raise Failure(f"headers installed: {sorted(headers)}, public: {sorted(public)}")
         programs = {path.name for path in (self.prefix / "bin").iterdir()}
-        wanted = {"tutti", "all_reduce_perf", "broadcast_perf", "rdma_perf"}
+        wanted = {"tutti"} | {f"{what}_perf" for what in (
+            "all_gather", "all_reduce", "alltoall", "alltoallv", "barrier", "broadcast", "gather",
+            "hypercube", "rdma", "reduce", "reduce_scatter", "scatter", "sendrecv")}
         if programs != wanted:
             raise Failure(f"programs installed: {sorted(programs)}, wanted: {sorted(wanted)}")
         for program in programs:
