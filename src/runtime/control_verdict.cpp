@@ -1,6 +1,7 @@
 #include "runtime/control_verdict.h"
 
 #include <algorithm>
+#include <cassert>
 #include <optional>
 #include <tuple>
 
@@ -134,45 +135,64 @@ Status stalled(const Inquiry& inquiry, const std::string& timed_out, const Cards
                     host(inquiry.waiting_for, cards));
 }
 
-// The first number at which anybody's call differs from the origin's; 0: none does.
-std::uint64_t first_difference(const Inquiry& inquiry) {
-  std::uint64_t first = 0;
-  for (const Answer& answer : inquiry.answers) {
-    const std::uint64_t number = answer.call.sequence;
-    if (number != 0 && (first == 0 || number < first)) first = number;
-  }
-  return first;
-}
-
-// What `rank` called as number `sequence`; nothing when it has not come to that yet. Those that
-// agree with the origin say nothing.
-std::optional<Call> call_of(int rank, const Inquiry& inquiry, std::uint64_t sequence) {
-  for (const Answer& answer : inquiry.answers) {
-    if (answer.rank != rank) continue;
-    if (answer.call.sequence == sequence) return answer.call;
-    if (answer.entered < sequence) return {};
-  }
+// What the origin called as number `sequence`.
+std::optional<Call> own_call(const Inquiry& inquiry, std::uint64_t sequence) {
   for (const Call& call : inquiry.calls) {
     if (call.sequence == sequence) return call;
   }
   return {};
 }
 
-Status two_calls(const Inquiry& inquiry, std::uint64_t sequence, const Cards& cards) {
-  const int size = static_cast<int>(cards.size());
-  int reference = 0;
-  while (reference + 1 < size && !call_of(reference, inquiry, sequence)) ++reference;
-  const Call right = call_of(reference, inquiry, sequence).value_or(Call());
-  int other = reference + 1;
-  while (other + 1 < size && same_call(call_of(other, inquiry, sequence).value_or(right), right)) {
-    ++other;
+// The first number at which another rank's call differs from the origin's; 0: none does.
+std::uint64_t first_difference(const Inquiry& inquiry) {
+  std::uint64_t first = 0;
+  for (const Answer& answer : inquiry.answers) {
+    const std::uint64_t number = answer.call.sequence;
+    const auto own = own_call(inquiry, number);
+    if (answer.rank == inquiry.origin || !own || same_call(answer.call, *own)) continue;
+    if (first == 0 || number < first) first = number;
   }
-  const Call wrong = call_of(other, inquiry, sequence).value_or(right);
+  return first;
+}
+
+// What each rank called as number `sequence`; nothing when it has not come to that yet. Those that
+// agree with the origin say nothing. What a rank says itself comes after what a neighbour knows.
+std::vector<std::optional<Call>> calls_of_all(const Inquiry& inquiry, std::uint64_t sequence,
+                                              std::size_t size) {
+  const auto own = own_call(inquiry, sequence);
+  std::vector<std::optional<Call>> calls(size, own);
+  const auto of = [&](const Answer& answer) -> auto& {
+    return calls[static_cast<std::size_t>(answer.rank)];
+  };
+  for (const Answer& answer : inquiry.answers) {
+    if (answer.entered < sequence) of(answer).reset();
+  }
+  for (const Answer& answer : inquiry.answers) {
+    if (answer.call.sequence == sequence) of(answer) = answer.call;
+  }
+  calls[static_cast<std::size_t>(inquiry.origin)] = own;
+  return calls;
+}
+
+// REQUIRES: some rank's call of that number differs from the origin's.
+Status two_calls(const Inquiry& inquiry, std::uint64_t sequence, const Cards& cards) {
+  const auto calls = calls_of_all(inquiry, sequence, cards.size());
+  const auto right =
+      std::find_if(calls.begin(), calls.end(), [](const auto& call) { return call.has_value(); });
+  const auto wrong = std::find_if(right, calls.end(), [&](const auto& call) {
+    return call.has_value() && !same_call(*call, **right);
+  });
+  assert(wrong != calls.end());
+  const auto reference = static_cast<int>(right - calls.begin());
+  const auto other = static_cast<int>(wrong - calls.begin());
+  const std::string right_text = runtime::describe(**right);
+  const std::string wrong_text = runtime::describe(**wrong);
   return rank_error(Code::mismatch, other,
                     "rank {} (host {}) called {} as operation {} while rank {} (host {}) called "
-                    "{}; every rank must make the same calls in the same order",
-                    other, host(other, cards), runtime::describe(wrong), sequence, reference,
-                    host(reference, cards), runtime::describe(right));
+                    "{}{}; every rank must make the same calls in the same order",
+                    other, host(other, cards), wrong_text, sequence, reference,
+                    host(reference, cards), right_text,
+                    wrong_text == right_text ? " with other counts" : "");
 }
 
 }  // namespace

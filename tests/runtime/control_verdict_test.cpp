@@ -128,6 +128,95 @@ TEST(ControlVerdict, WhenNobodyIsLateBlamesTheConnection) {
                      "blocked or very slow: check the network, or raise TUTTI_TIMEOUT_MS.");
 }
 
+const Call kSum{.sequence = 57, .count = 1024};
+const Call kBroadcast{.sequence = 57, .collective = Collective::broadcast, .count = 1024};
+
+Inquiry inquiry_of_answers(int origin, std::vector<Call> calls, std::vector<Answer> answers) {
+  auto inquiry = inquiry_of_rank_0();
+  inquiry.origin = origin;
+  inquiry.calls = std::move(calls);
+  inquiry.answers = std::move(answers);
+  return inquiry;
+}
+
+Answer called(int rank, const Call& call) {
+  return {0, 1, rank, call.sequence, call.sequence - 1, -1, call};
+}
+
+void expect_difference(const Inquiry& inquiry, int rank, const std::string& text) {
+  for (const Status& status : {differ(inquiry, make_cards(5)), verdict(inquiry, make_cards(5))}) {
+    EXPECT_EQ(status.code(), Code::mismatch);
+    EXPECT_EQ(status.failed_rank(), rank);
+    EXPECT_EQ(status.message(), text + "; every rank must make the same calls in the same order");
+  }
+}
+
+constexpr const char* kRank3Differs =
+    "rank 3 (host host3) called broadcast(float32, 1024, root 0) as operation 57 while rank 0 "
+    "(host host0) called all_reduce(float32, 1024, sum)";
+
+TEST(ControlVerdict, NamesTheSameTwoCallsWhoeverAsks) {
+  expect_difference(inquiry_of_answers(0, {kSum}, {called(3, kBroadcast)}), 3, kRank3Differs);
+  const std::vector<Answer> all = {called(4, kSum), called(0, kSum), called(1, kSum),
+                                   called(2, kSum)};
+  expect_difference(inquiry_of_answers(3, {kBroadcast}, all), 3, kRank3Differs);
+}
+
+// The first difference is the cause of what follows.
+TEST(ControlVerdict, NamesTheFirstOfSeveralDifferences) {
+  Call before = kSum;
+  before.sequence = 56;
+  Call maximum = before;
+  maximum.op = ReduceOp::max;
+  expect_difference(
+      inquiry_of_answers(0, {before, kSum}, {called(1, kBroadcast), called(4, maximum)}), 4,
+      "rank 4 (host host4) called all_reduce(float32, 1024, max) as operation 56 while rank 0 "
+      "(host host0) called all_reduce(float32, 1024, sum)");
+}
+
+// Their counts in all are equal, and with them the texts.
+TEST(ControlVerdict, TellsThatOnlyTheCountsOfTheRanksDiffer) {
+  const Call mine{.sequence = 57,
+                  .collective = Collective::all_gather,
+                  .uneven = true,
+                  .count = 60,
+                  .counts_hash = 1};
+  Call theirs = mine;
+  theirs.counts_hash = 2;
+  expect_difference(inquiry_of_answers(0, {mine}, {called(2, theirs)}), 2,
+                    "rank 2 (host host2) called all_gather_v(float32, 60 in all) as operation 57 "
+                    "while rank 0 (host host0) called all_gather_v(float32, 60 in all) with other "
+                    "counts");
+}
+
+// A neighbour that got no echo in time tells what it knew; the rank itself knows better.
+TEST(ControlVerdict, ARankSpeaksForItselfEvenAfterItsNeighbour) {
+  expect_difference(inquiry_of_answers(0, {kSum}, {answer(3, 56, 56, 300), called(3, kBroadcast)}),
+                    3, kRank3Differs);
+}
+
+TEST(ControlVerdict, ARankThatIsNotThereYetIsNotCompared) {
+  const std::vector<Answer> answers = {answer(0, 56, 56), called(1, kSum), answer(2, 56, 55)};
+  expect_difference(inquiry_of_answers(3, {kBroadcast}, answers), 3,
+                    "rank 3 (host host3) called broadcast(float32, 1024, root 0) as operation 57 "
+                    "while rank 1 (host host1) called all_reduce(float32, 1024, sum)");
+}
+
+// Answers that no rank of this version gives: a call that was not asked about, one that does not
+// differ, the origin's own.
+TEST(ControlVerdict, AnswersThatTellOfNoDifferenceAreNotOne) {
+  Call later = kBroadcast;
+  later.sequence = 90;
+  for (const Answer& odd : {called(3, later), called(3, kSum), called(0, kBroadcast)}) {
+    const auto inquiry = inquiry_of_answers(0, {kSum}, {odd});
+    EXPECT_EQ(verdict(inquiry, make_cards(5)).code(), Code::timed_out);
+    EXPECT_EQ(differ(inquiry, make_cards(5)).message(),
+              "rank 0 (host host0) and rank 3 (host host3) made different calls some time before "
+              "operation 57 of rank 0, all_reduce(float32, 1024, sum); every rank must make the "
+              "same calls in the same order");
+  }
+}
+
 TEST(ControlVerdict, TellsOfADeath) {
   const auto status = died(2, 0, "was closed", {57, 56}, make_cards(4));
   EXPECT_EQ(status.code(), Code::peer_failed);
