@@ -6,7 +6,7 @@
 namespace tutti::runtime {
 namespace {
 
-constexpr std::int64_t kAlignmentBytes = 64;
+constexpr std::int64_t kTileAlignmentBytes = 64;
 // Below this a tile is not worth cutting for the sake of more lanes.
 constexpr std::int64_t kTileBytesMin = 32 * 1024;
 
@@ -23,7 +23,7 @@ void Tiling::begin(const Operation& operation, const plan::Program& program, int
   by_place_ = shape.kind == plan::Kind::all_to_all;
   count_ = operation.count;
   element_bytes_ = operation.element_bytes();
-  alignment_ = kAlignmentBytes / element_bytes_;
+  alignment_ = kTileAlignmentBytes / element_bytes_;
   chunks_ = program.chunks;
   size_ = size;
   input_ = {.held = plan::held_in_input(shape, rank, chunks_)};
@@ -35,7 +35,7 @@ void Tiling::begin(const Operation& operation, const plan::Program& program, int
   if (piece_max >= alignment_) piece_max = piece_max / alignment_ * alignment_;
   if (blocks_) {
     cut_blocks(operation, std::max<std::int64_t>(piece_max, 1), lanes);
-    scratch_stride_ = round_up(piece_ * element_bytes_, kAlignmentBytes);
+    scratch_stride_ = round_up(piece_ * element_bytes_, kTileAlignmentBytes);
     return;
   }
   const std::int64_t tile_elements = piece_max * chunks_;
@@ -44,7 +44,7 @@ void Tiling::begin(const Operation& operation, const plan::Program& program, int
       std::min<std::int64_t>(2 * lanes, count_ * element_bytes_ / kTileBytesMin);
   tiles_ = std::max({needed, wanted, std::int64_t{1}});
   // The first chunk of the first tile is the largest.
-  scratch_stride_ = round_up(elements(0, 0, 1) * element_bytes_, kAlignmentBytes);
+  scratch_stride_ = round_up(elements(0, 0, 1) * element_bytes_, kTileAlignmentBytes);
 }
 
 // Ranks agree on the pieces because they agree on the largest block; in an uneven all-to-all, where
@@ -139,7 +139,7 @@ std::int64_t Tiling::input_copy_offset(std::int64_t tile, std::uint32_t chunk) c
 
 std::int64_t Tiling::input_copy_bytes() const {
   if (blocks_) return input_.held.count * scratch_stride_;
-  return round_up(tile_range(0).count * element_bytes_, kAlignmentBytes);
+  return round_up(tile_range(0).count * element_bytes_, kTileAlignmentBytes);
 }
 
 }  // namespace tutti::runtime

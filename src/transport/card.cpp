@@ -18,7 +18,7 @@ namespace tutti::transport {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x44524354;  // "TCRD"
-constexpr std::uint16_t kVersion = 2;
+constexpr std::uint16_t kCardVersion = 2;
 constexpr std::size_t kTextBytes = 255;  // longest host or Unix socket name on the wire
 constexpr std::uint8_t kV4 = 4;
 constexpr std::uint8_t kV6 = 6;
@@ -111,7 +111,7 @@ int allowed_cpus() {
 std::array<std::byte, kCardBytes> encode(const Card& card) {
   WireWriter out;
   out.put(kMagic);
-  out.put(kVersion);
+  out.put(kCardVersion);
   out.put(static_cast<std::int32_t>(card.rank));
   out.put(card.pid);
   out.put(static_cast<std::int32_t>(card.cpus));
@@ -141,11 +141,11 @@ Result<Card> decode(std::span<const std::byte> bytes) {
                  "run the same version of Tutti?",
                  bytes.size(), magic);
   }
-  if (version != kVersion) {
+  if (version != kCardVersion) {
     return error(Code::mismatch,
                  "a rank sent a card of version {}, this rank speaks version {}; install the same "
                  "version of Tutti everywhere",
-                 version, kVersion);
+                 version, kCardVersion);
   }
   Card card;
   card.rank = in.get<std::int32_t>();

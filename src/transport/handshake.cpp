@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint32_t kHelloMagic = 0x484c5454;
 constexpr std::uint32_t kAnswerMagic = 0x414e5454;
 constexpr std::uint32_t kConfirmMagic = 0x434f5454;
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kHandshakeVersion = 1;
 
 template <std::size_t kBytes>
 std::array<std::byte, kBytes> exactly(const WireWriter& out) {
@@ -25,7 +25,7 @@ std::array<std::byte, kBytes> exactly(const WireWriter& out) {
 HelloBytes encode(const Hello& hello) {
   WireWriter out;
   out.put(kHelloMagic);
-  out.put(kVersion);
+  out.put(kHandshakeVersion);
   out.put(static_cast<std::uint16_t>(hello.purpose));
   out.put(static_cast<std::int32_t>(hello.rank));
   out.put(static_cast<std::int32_t>(hello.index));
@@ -36,7 +36,7 @@ HelloBytes encode(const Hello& hello) {
 
 std::optional<Hello> decode_hello(std::span<const std::byte> bytes) {
   WireReader in(bytes);
-  if (in.get<std::uint32_t>() != kHelloMagic || in.get<std::uint16_t>() != kVersion) return {};
+  if (in.get<std::uint32_t>() != kHelloMagic || in.get<std::uint16_t>() != kHandshakeVersion) return {};
   const auto purpose = in.get<std::uint16_t>();
   if (purpose > static_cast<std::uint16_t>(Purpose::rdma)) return {};
   Hello hello;
@@ -54,7 +54,7 @@ std::optional<Hello> decode_hello(std::span<const std::byte> bytes) {
 AnswerBytes answer_of(const ProcessId& taker) {
   WireWriter out;
   out.put(kAnswerMagic);
-  out.put(kVersion);
+  out.put(kHandshakeVersion);
   out.put(std::uint16_t{0});
   out.put_bytes(taker);
   return exactly<kAnswerBytes>(out);

@@ -62,12 +62,12 @@ std::string list_of(std::span<const ibv_gid_entry> entries) {
 }
 
 // The rule: less is better.
-constexpr int kNever = std::numeric_limits<int>::max();
+constexpr int kUnusable = std::numeric_limits<int>::max();
 int class_of(const ibv_gid_entry& entry, bool infiniband) {
   // The address handle of a queue pair has eight bits for the index.
-  if (is_empty(entry.gid) || entry.gid_index > 255) return kNever;
-  if (infiniband) return entry.gid_index == 0 ? 0 : kNever;
-  if (entry.gid_type != IBV_GID_TYPE_ROCE_V2) return kNever;
+  if (is_empty(entry.gid) || entry.gid_index > 255) return kUnusable;
+  if (infiniband) return entry.gid_index == 0 ? 0 : kUnusable;
+  if (entry.gid_type != IBV_GID_TYPE_ROCE_V2) return kUnusable;
   if (is_ipv4(entry.gid)) return 0;
   return is_link_local(entry.gid) ? 2 : 1;
 }
@@ -104,7 +104,7 @@ Result<ibv_gid_entry> choose_gid(std::span<const ibv_gid_entry> entries, bool in
                                        const int y = class_of(b, infiniband);
                                        return x != y ? x < y : a.gid_index < b.gid_index;
                                      });
-  if (best != entries.end() && class_of(*best, infiniband) != kNever) return *best;
+  if (best != entries.end() && class_of(*best, infiniband) != kUnusable) return *best;
   if (infiniband) {
     return error(Code::unavailable,
                  "{} has no GID at index 0; there are: {}. Check that a subnet manager runs "
