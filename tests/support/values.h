@@ -24,6 +24,14 @@ inline std::uint64_t test_seed() {
   return seed;
 }
 
+// TUTTI_TEST_ONE_IN, or what the test usually draws: one of so many generated cases is run.
+inline std::uint64_t test_one_in(std::uint64_t usual) {
+  const char* given = std::getenv("TUTTI_TEST_ONE_IN");
+  const std::uint64_t one_in = given != nullptr ? std::strtoull(given, nullptr, 10) : usual;
+  std::cout << "TUTTI_TEST_ONE_IN=" << one_in << '\n';
+  return one_in == 0 ? 1 : one_in;
+}
+
 inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   std::uint64_t x = a * 0x9e3779b97f4a7c15u ^ (b + 0x7f4a7c15u) * 0xbf58476d1ce4e5b9u;
   x ^= x >> 31;
