@@ -20,6 +20,7 @@ class LocalHub;  // memory shared by communicators of one process; internal
 class TUTTI_API Bootstrap {
  public:
   virtual ~Bootstrap() = default;
+  // This process's rank, and the number of ranks.
   virtual int rank() const = 0;
   virtual int size() const = 0;
   // Collective. Every rank passes mine.size() bytes, the same number everywhere;
@@ -32,10 +33,10 @@ class TUTTI_API Bootstrap {
 
 // Where this process stands in its job, and who said so.
 struct World {
-  int rank = 0;
-  int size = 1;
-  int local_rank = 0;
-  int local_size = 1;
+  int rank = 0;        // from 0 to size - 1
+  int size = 1;        // ranks of the job
+  int local_rank = 0;  // this rank's place among those of its host
+  int local_size = 1;  // ranks of this host
   std::string source;  // "TUTTI_RANK and TUTTI_SIZE", "torchrun", "Open MPI", "PMIx", "Slurm", ...
   // Where rank 0 listens: host:port, or unix:name for a job of one host; empty when neither the
   // source nor TUTTI_RENDEZVOUS says.

@@ -38,10 +38,11 @@ namespace tutti {
 // The blocks of a buffer, one per rank: block r has counts[r] elements (0 is fine) and starts
 // offsets[r] elements into the buffer; without offsets the blocks follow each other. Borrows both.
 struct Blocks {
-  std::span<const std::int64_t> counts;
-  std::span<const std::int64_t> offsets = {};
+  std::span<const std::int64_t> counts;        // in elements, one of each rank
+  std::span<const std::int64_t> offsets = {};  // in elements, as many, or empty
 };
 
+// The ranks of a job, or some of them, and the connections between them.
 class TUTTI_API Communicator {
  public:
   // Collective over the ranks of `bootstrap`, which is no longer needed afterwards.
@@ -49,10 +50,12 @@ class TUTTI_API Communicator {
   // From the environment: Config::from_env() and bootstrap_from_env().
   static Result<Communicator> create();
 
+  // What was moved from can be assigned to or destroyed, nothing else.
   Communicator(Communicator&&) noexcept;
   Communicator& operator=(Communicator&&) noexcept;
   ~Communicator();
 
+  // This rank, and the number of ranks.
   int rank() const noexcept;
   int size() const noexcept;
   // Ranks on this host, and this rank's place among them in rank order.
@@ -66,6 +69,7 @@ class TUTTI_API Communicator {
   // A communicator of the ranks that pass the same `color`, ordered by `key` and then by rank;
   // nothing for a rank that passes a negative color.
   Result<std::optional<Communicator>> split(int color, int key);
+  // The same ranks in the same order.
   Result<Communicator> duplicate();
 
   // ---- Collectives. `count` is what one rank contributes or receives; n is size().
@@ -142,6 +146,7 @@ class TUTTI_API Communicator {
   // ---- Point to point. The k-th send to a peer meets that peer's k-th recv from this rank; both
   // name the same count and type. A send may return before it is received.
 
+  // `count` elements of `data` to, or from, the rank `peer`.
   Status send(const void* data, std::int64_t count, DataType type, int peer);
   Work send_async(const void* data, std::int64_t count, DataType type, int peer);
   Status recv(void* data, std::int64_t count, DataType type, int peer);

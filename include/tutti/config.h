@@ -9,6 +9,7 @@
 
 namespace tutti {
 
+// The settings of a communicator.
 struct Config {
   // Longest wait of one operation for its peers. TUTTI_TIMEOUT_MS
   std::int64_t timeout_ms = 600'000;

@@ -30,6 +30,7 @@
 
 namespace tutti {
 
+// The ranks of an MPI communicator.
 class MpiBootstrap final : public Bootstrap {
  public:
   // Collective over `comm`, which must be an intracommunicator. MPI gives no deadline for this
@@ -65,6 +66,7 @@ class MpiBootstrap final : public Bootstrap {
   MpiBootstrap(const MpiBootstrap&) = delete;
   MpiBootstrap& operator=(const MpiBootstrap&) = delete;
 
+  // The rank in, and the size of, the MPI communicator.
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 

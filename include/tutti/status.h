@@ -18,6 +18,7 @@
 
 namespace tutti {
 
+// What kind of outcome it is.
 enum class Code : std::uint8_t {
   ok,
   invalid_argument,     // the caller passed something wrong; nothing was sent
@@ -33,8 +34,10 @@ enum class Code : std::uint8_t {
 // The code's name, for example "timed_out".
 TUTTI_API std::string_view name(Code code) noexcept;
 
+// Success, or an error.
 class [[nodiscard]] Status {
  public:
+  // Success. Copies of an error are errors of their own.
   Status() noexcept = default;
   Status(const Status& other)
       : detail_(other.detail_ ? std::make_unique<const Detail>(*other.detail_) : nullptr) {}
@@ -51,12 +54,14 @@ class [[nodiscard]] Status {
     return status;
   }
 
+  // Success? And which code: Code::ok is success.
   bool ok() const noexcept { return detail_ == nullptr; }
   Code code() const noexcept { return detail_ ? detail_->code : Code::ok; }
   // Empty on success.
   std::string_view message() const noexcept {
     return detail_ ? std::string_view(detail_->message) : std::string_view();
   }
+  // The rank at fault; -1 on success, or when none is known.
   int failed_rank() const noexcept { return detail_ ? detail_->failed_rank : -1; }
 
  private:
@@ -73,9 +78,11 @@ static_assert(sizeof(Status) == sizeof(void*));
 template <typename T>
 class [[nodiscard]] Result {
  public:
+  // A value, or an error, turns into a Result by itself.
   Result(T value) : value_(std::move(value)) {}                              // NOLINT
   Result(Status error) : error_(std::move(error)) { assert(!error_.ok()); }  // NOLINT
 
+  // Is there a value?
   bool ok() const noexcept { return value_.has_value(); }
   // Success, or the error.
   const Status& status() const& noexcept { return error_; }

@@ -2,34 +2,34 @@
 //
 // Conventions
 //
-//  1. Names. Functions and types begin with tutti_, constants with TUTTI_. A function's name says
+// 1.  Names. Functions and types begin with tutti_, constants with TUTTI_. A function's name says
 //     what it works on: tutti_work_wait(work). Calls of all ranks bear their own name only:
 //     tutti_all_reduce(comm, ...).
-//  2. Handles. A tutti_comm, tutti_work, tutti_config, tutti_bootstrap or
+// 2.  Handles. A tutti_comm, tutti_work, tutti_config, tutti_bootstrap or
 //     tutti_status is opaque, belongs to whoever got it, and is ended once by its _free function,
 //     which takes NULL too. Results arrive through the last argument, which is set to NULL when
 //     the call fails.
-//  3. Errors. A call that can fail returns a tutti_status *: NULL is success, anything else is an
+// 3.  Errors. A call that can fail returns a tutti_status *: NULL is success, anything else is an
 //     error to read (tutti_status_message) and to free. An _async call returns a tutti_work *,
 //     which holds the error. NULL, or a number that is no constant of its kind, is answered by
 //     TUTTI_INVALID_ARGUMENT and the argument's name, never by a crash. Any other error than
 //     TUTTI_INVALID_ARGUMENT ends the communicator: pending and later calls return that same
 //     error. Functions that return a plain value say what they return for NULL.
-//  4. Matching calls. All ranks of a communicator make the same collective calls in the same order,
+// 4.  Matching calls. All ranks of a communicator make the same collective calls in the same order,
 //     with the same counts, types, operators and roots. Calls that do not match are TUTTI_MISMATCH
 //     on every rank.
-//  5. Buffers belong to the caller. They are in use until the call returns, or until the work of an
+// 5.  Buffers belong to the caller. They are in use until the call returns, or until the work of an
 //     _async call is done. Send and receive buffers are the same memory where a call says how ("in
 //     place"), and do not overlap otherwise.
-//  6. Counts are in elements and of type int64_t; 0 is fine. Sizes in bytes are size_t and named
+// 6.  Counts are in elements and of type int64_t; 0 is fine. Sizes in bytes are size_t and named
 //     bytes. n stands for the number of ranks, tutti_comm_size(comm).
-//  7. Blocks. The _v calls take blocks of different sizes: counts[r] is the number of elements of
+// 7.  Blocks. The _v calls take blocks of different sizes: counts[r] is the number of elements of
 //     rank r's block, offsets[r] where it starts in the buffer, in elements. Both arrays have n
 //     entries and are needed only until the call returns, also of an _async call. offsets may be
 //     NULL: the blocks follow each other.
-//  8. Strings are UTF-8, end with 0, and belong to the library: to the handle that they came from,
+// 8.  Strings are UTF-8, end with 0, and belong to the library: to the handle that they came from,
 //     or to nobody when they are constants. Strings passed in are copied.
-//  9. Threads. One communicator is used by one thread at a time; tutti_comm_abort() and everything
+// 9.  Threads. One communicator is used by one thread at a time; tutti_comm_abort() and everything
 //     about a tutti_work may be called by any thread. Different handles are independent. A tutti_
 //     function may be called everywhere but in a signal handler.
 // 10. Callbacks get the context that was passed with them, and neither throw nor longjmp.
@@ -53,9 +53,9 @@ extern "C" {
 #define TUTTI_CHECKED TUTTI_NOEXCEPT __attribute__((warn_unused_result))
 #pragma GCC visibility push(default)
 
-#define TUTTI_VERSION_MAJOR 0
-#define TUTTI_VERSION_MINOR 1
-#define TUTTI_VERSION_PATCH 0
+#define TUTTI_VERSION_MAJOR 0  // of this header
+#define TUTTI_VERSION_MINOR 1  // of this header
+#define TUTTI_VERSION_PATCH 0  // of this header
 
 // "0.1.0": of the library that runs, which may be newer than this header.
 const char* tutti_version(void) TUTTI_NOEXCEPT;
@@ -148,11 +148,12 @@ enum {
 // How contributions are combined: an operator, and with TUTTI_SUM optionally a factor of this
 // rank's contribution. Made by the functions below, or field by field.
 typedef struct tutti_reduction {
-  tutti_reduce_op op;
+  tutti_reduce_op op;        // TUTTI_SUM where there is a factor
   tutti_factor factor_kind;  // which of the two below counts
+  // What this rank's contribution is multiplied by.
   union {
-    double floating;
-    int64_t integer;
+    double floating;  // for float types
+    int64_t integer;  // for integer types
   } factor;
 } tutti_reduction;
 
@@ -181,6 +182,7 @@ tutti_status* tutti_parse_reduce_op(const char* text, tutti_reduce_op* op) TUTTI
 
 // ---- Configuration: what the TUTTI_ environment variables say, see config.h.
 
+// What a communicator is created with. Not thread-safe.
 typedef struct tutti_config tutti_config;
 
 // The defaults, whatever the environment says.
@@ -221,9 +223,9 @@ tutti_status* tutti_bootstrap_in_process(const tutti_config* config, int size,
 
 // From the program's own means: a launcher's key-value store, another communication library.
 typedef struct tutti_bootstrap_callbacks {
-  int rank;
-  int size;
-  void* context;
+  int rank;       // of this process, from 0 to size - 1
+  int size;       // ranks of the job
+  void* context;  // passed to all_gather
   // Collective. Every rank passes the same number of bytes in `mine`; `all` receives size blocks of
   // as many bytes in the order of the ranks. Returns 0, or a number of its own when it fails.
   int (*all_gather)(void* context, const void* mine, size_t bytes, void* all);
@@ -233,10 +235,12 @@ typedef struct tutti_bootstrap_callbacks {
 tutti_status* tutti_bootstrap_custom(const tutti_bootstrap_callbacks* callbacks,
                                      tutti_bootstrap** bootstrap) TUTTI_CHECKED;
 
+// The communicators that were created with it stay.
 void tutti_bootstrap_free(tutti_bootstrap* bootstrap) TUTTI_NOEXCEPT;
 
 // ---- Communicators
 
+// The ranks of a job, or some of them, and the connections between them.
 typedef struct tutti_comm tutti_comm;
 
 // Collective over the ranks of the bootstrap. `config` may be NULL: the defaults.
@@ -244,8 +248,8 @@ tutti_status* tutti_comm_create(tutti_bootstrap* bootstrap, const tutti_config* 
                                 tutti_comm** comm) TUTTI_CHECKED;
 // tutti_config_from_env(), tutti_bootstrap_from_env() and tutti_comm_create() in one.
 tutti_status* tutti_comm_create_from_env(tutti_comm** comm) TUTTI_CHECKED;
-// Collective: waits, briefly and with a bound, for the other ranks to do the same. Works and
-// memories that came from it may be freed before or after.
+// Collective: waits, briefly and with a bound, for the other ranks to do the same. Works that came
+// from it may be freed before or after.
 void tutti_comm_free(tutti_comm* comm) TUTTI_NOEXCEPT;
 
 // A communicator of the ranks that pass the same color, ordered by key and then by rank; NULL for a

@@ -10,6 +10,7 @@
 
 namespace tutti {
 
+// Types of elements.
 enum class DataType : std::uint8_t {
   float32,
   float64,
@@ -26,6 +27,7 @@ enum class DataType : std::uint8_t {
   uint32,
   uint64,
 };
+// How many there are.
 inline constexpr int kDataTypeCount = 14;
 
 // Integers wrap on overflow. A NaN in any input of min or max gives NaN. Floats narrower than 32
@@ -40,12 +42,14 @@ enum class ReduceOp : std::uint8_t {
   bit_or,   // integers only
   bit_xor,  // integers only
 };
+// How many there are.
 inline constexpr int kReduceOpCount = 8;
 
 // How contributions are combined: an operator, and for the sum optionally a factor of this rank's
 // contribution ("pre-multiplied sum"). An operator converts to a Reduction by itself.
 class Reduction {
  public:
+  // The operator alone.
   Reduction(ReduceOp op = ReduceOp::sum) noexcept
       : op_(op) {}  // NOLINT(google-explicit-constructor)
 
@@ -69,6 +73,7 @@ class Reduction {
     return premultiplied_sum(std::int64_t{factor});
   }
 
+  // The operator; and whether, and how, a contribution is multiplied before.
   ReduceOp op() const noexcept { return op_; }
   enum class Factor : std::uint8_t { none, floating, integer };
   Factor factor_kind() const noexcept { return factor_kind_; }
@@ -88,6 +93,7 @@ class Reduction {
 // Does the operator mean anything for the type? Bitwise operators do for integers only.
 TUTTI_API bool supports(DataType type, ReduceOp op) noexcept;
 
+// Kinds of collectives.
 enum class Collective : std::uint8_t {
   all_reduce,
   broadcast,
@@ -99,6 +105,7 @@ enum class Collective : std::uint8_t {
   scatter,
   barrier,
 };
+// How many there are.
 inline constexpr int kCollectiveCount = 9;
 
 // Size of one element in bytes: 1, 2, 4 or 8. REQUIRES: a valid enumerator.

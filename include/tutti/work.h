@@ -15,6 +15,7 @@
 
 namespace tutti {
 
+// One asynchronous operation.
 class TUTTI_API Work {
  public:
   Work() noexcept;  // refers to nothing; is done, with success
@@ -29,7 +30,9 @@ class TUTTI_API Work {
   // the communicator. Callbacks run in the order in which they were given.
   void on_done(std::function<void(const Status&)> callback) const;
 
+  // For the library itself.
   struct State;
+  // For the library itself.
   explicit Work(std::shared_ptr<State> state) noexcept;
 
  private:

@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "collectives/algorithms.h"
 #include "plan/layout.h"
@@ -54,7 +59,7 @@ Case draw(std::mt19937_64& random, Collective collective, int ranks) {
 }
 
 std::string run_cases(Communicator& communicator, Collective collective, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
+  std::mt19937_64 random(mix(seed, static_cast<std::uint64_t>(collective)));
   for (int i = 0; i < kCasesPerAlgorithm; ++i) {
     const Case one = draw(random, collective, communicator.size());
     if (std::string wrong = run_case(communicator, one); !wrong.empty()) return wrong;
@@ -62,25 +67,55 @@ std::string run_cases(Communicator& communicator, Collective collective, std::ui
   return {};
 }
 
+using Choice = std::map<Collective, std::string>;
+
+// Every algorithm in some choice, each with one algorithm of each collective at most: as many
+// choices, and starts of processes, as the collective with the most algorithms has.
+std::vector<Choice> choices(bool with_engine) {
+  std::vector<Choice> made;
+  const auto add = [&made](Collective collective, std::string_view algorithm) {
+    const auto lacking = std::find_if(made.begin(), made.end(), [collective](const Choice& choice) {
+      return !choice.contains(collective);
+    });
+    Choice& choice = lacking == made.end() ? made.emplace_back() : *lacking;
+    choice[collective] = algorithm;
+  };
+  for (const auto& row : collectives::algorithms()) add(row.kind, row.name);
+  if (!with_engine) return made;
+  for (const Collective native :
+       {Collective::all_reduce, Collective::broadcast, Collective::barrier}) {
+    add(native, runtime::kEngineName);
+  }
+  return made;
+}
+
+std::string setting(const Choice& choice) {
+  std::vector<std::string> words;
+  for (const auto& [collective, algorithm] : choice) {
+    words.push_back(std::string(name(collective)) + ":" + algorithm);
+  }
+  return fmt::format("{}", fmt::join(words, ","));
+}
+
 TEST_P(Transports, SampleOfTheMatrix) {
   const std::uint64_t seed = test_seed();
-  const auto run = [&](Collective collective, std::string_view algorithm) {
+  const bool shm = std::string_view(GetParam().transport) == "shm";
+  for (const Choice& choice : choices(shm)) {
     Config config = quick_config();
     config.transports = {GetParam().transport};
-    config.algorithm = std::string(name(collective)) + ":" + std::string(algorithm);
-    const auto exits = run_processes(GetParam().ranks, config, [&](Communicator& communicator) {
-      return run_cases(communicator, collective, seed);
-    });
+    config.algorithm = setting(choice);
+    const auto exits =
+        run_processes(GetParam().ranks, config, [&](Communicator& communicator) -> std::string {
+          for (const auto& [collective, algorithm] : choice) {
+            std::string wrong = run_cases(communicator, collective, seed);
+            if (!wrong.empty()) return algorithm + ": " + wrong;
+          }
+          return {};
+        });
     for (const Exit& exit : exits) {
       EXPECT_EQ(exit.status, 0) << config.algorithm;
       EXPECT_EQ(exit.output, "") << config.algorithm;
     }
-  };
-  for (const auto& row : collectives::algorithms()) run(row.kind, row.name);
-  if (std::string_view(GetParam().transport) == "shm") {
-    run(Collective::all_reduce, runtime::kEngineName);
-    run(Collective::broadcast, runtime::kEngineName);
-    run(Collective::barrier, runtime::kEngineName);
   }
 }
 

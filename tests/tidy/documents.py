@@ -27,6 +27,22 @@ def variables(tree):
     return problems
 
 
+ROW = re.compile(r'Algorithm\{Kind::(\w+), "(\w+)"')
+
+
+def algorithms(tree):
+    """The interface's pages and README.md name every row of the table of algorithms."""
+    page = tree.files.get("docs/api/main.md", "")
+    readme = tree.files.get("README.md", "")
+    problems = []
+    for kind, name in ROW.findall(tree.files.get("src/collectives/algorithms.cpp", "")):
+        if f"| {kind} | {name} |" not in page:
+            problems.append(f"docs/api/main.md:1: {kind}'s algorithm {name} is not in the table")
+        if not re.search(rf"^\|.*`{kind}`.*\b{name}\b", readme, re.MULTILINE):
+            problems.append(f"README.md:1: {kind}'s algorithm {name} is not in the table of calls")
+    return problems
+
+
 def links(tree):
     problems = []
     for path, text in tree.select(None, (".md",)):
@@ -60,4 +76,4 @@ def decisions(tree):
     return problems
 
 
-CHECKS = [variables, links, decisions]
+CHECKS = [variables, algorithms, links, decisions]

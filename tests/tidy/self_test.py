@@ -175,6 +175,18 @@ class Documents(Planted):
                     says="TUTTI_B is in the table, but nothing reads it",
                     others={**self.SOURCE, **self.HEADER})
 
+    def test_algorithms(self):
+        table = 'Algorithm{Kind::reduce, "flat", flat_reduce, flat_reduce_cost},\n'
+        page = {"docs/api/main.md": "| reduce | flat | 1 |\n"}
+        readme = {"README.md": "| `reduce` | chain, flat |\n"}
+        self.expect(documents.algorithms, "docs/api/main.md", "", says="reduce's algorithm flat",
+                    others={"src/collectives/algorithms.cpp": table, **readme})
+        self.expect(documents.algorithms, "README.md", "| `reduce` | chain |\n",
+                    says="reduce's algorithm flat",
+                    others={"src/collectives/algorithms.cpp": table, **page})
+        self.expect_none(documents.algorithms, "src/collectives/algorithms.cpp", table,
+                         {**page, **readme})
+
     def test_links(self):
         self.expect(documents.links, "docs/a.md", "[b](../b.md)\n", says="leads nowhere")
         self.expect_none(documents.links, "docs/a.md", "[b](../b.md#c) [d](https://e.f) [g](h)\n",
