@@ -18,9 +18,11 @@ int main(int argc, char** argv) {
   app.footer(
       "Examples:\n"
       "  tutti run -n 4 -- ./train --epochs 3\n"
+      "  tutti doctor\n"
       "  tutti run --help");
   int exit_code = 0;
   tutti::tools::add_run(app, exit_code);
+  tutti::tools::add_doctor(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& failure) {
