@@ -73,11 +73,15 @@ std::vector<std::string> nodes_without_memory(const Host& host, const std::set<i
   if (!outcome.has(names)) return without;
   for (const std::string& name : *names) {
     const auto node = name.starts_with("node") ? parse_number(name.substr(4)) : std::nullopt;
-    if (!node || memory_nodes.count(static_cast<int>(*node)) != 0) continue;
+    if (!node) continue;
     const Look<std::string> list = host.text(fmt::format("{}/{}/cpulist", kNodes, name));
-    const auto of_node = outcome.needs(list) ? parse_set(*list) : std::nullopt;
-    if (of_node && std::any_of(of_node->begin(), of_node->end(),
-                               [&](int cpu) { return cpus.count(cpu) != 0; })) {
+    if (!outcome.needs(list)) continue;
+    const auto of_node = parse_set(*list);
+    if (!of_node) outcome.unseen.push_back(list.path + ": " + quoted(*list) + " is no set of CPUs");
+    const bool has_memory = memory_nodes.count(static_cast<int>(*node)) != 0;
+    if (of_node && !has_memory && std::any_of(of_node->begin(), of_node->end(), [&](int cpu) {
+          return cpus.count(cpu) != 0;
+        })) {
       without.push_back(name);
     }
   }

@@ -12,13 +12,21 @@
 namespace tutti::doctor {
 namespace {
 
+constexpr std::string_view kRoceV1 = "IB/RoCE v1";
+constexpr std::string_view kRoceV2 = "RoCE v2";
+
 struct Gid {
   std::string text;
-  std::string type;  // "RoCE v2", "IB/RoCE v1"
+  std::string type;  // one of these two
 };
 
 bool is_zero(std::string_view gid) {
   return gid.find_first_not_of("0:") == std::string_view::npos;
+}
+
+// "fe80:0000:0000:0000:ba3f:d2ff:fe00:0001"
+bool is_gid(std::string_view text) {
+  return text.size() == 39 && text.find_first_not_of("0123456789abcdef:") == std::string_view::npos;
 }
 
 // The entries of the table that are in use.
@@ -28,10 +36,16 @@ std::vector<Gid> gids_of(const Host& host, const RdmaPort& port, Outcome& outcom
   if (!outcome.needs(indices)) return gids;
   for (const std::string& index : *indices) {
     const Look<std::string> gid = host.text(fmt::format("{}/gids/{}", port.folder, index));
-    if (!outcome.needs(gid) || is_zero(*gid)) continue;
+    if (!outcome.needs(gid)) continue;
+    if (!is_gid(*gid)) outcome.unseen.push_back(gid.path + ": " + quoted(*gid) + " is no GID");
+    if (!is_gid(*gid) || is_zero(*gid)) continue;
     const Look<std::string> type =
         host.text(fmt::format("{}/gid_attrs/types/{}", port.folder, index));
-    if (outcome.needs(type)) gids.push_back({*gid, *type});
+    if (!outcome.needs(type)) continue;
+    if (*type != kRoceV2 && *type != kRoceV1) {
+      outcome.unseen.push_back(type.path + ": " + quoted(*type) + " is no type of a GID");
+    }
+    gids.push_back({*gid, *type});
   }
   return gids;
 }
@@ -45,7 +59,7 @@ std::vector<RdmaPort> active_roce_ports(const Host& host, Outcome& outcome) {
 }
 
 bool is_v2(const Gid& gid) {
-  return gid.type == "RoCE v2";
+  return gid.type == kRoceV2;
 }
 
 }  // namespace

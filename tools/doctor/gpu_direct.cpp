@@ -27,6 +27,11 @@ void look_at_nvidia(const Host& host, Outcome& outcome) {
     return;
   }
   if (!outcome.has(version)) return;
+  if (version->find("NVRM version") == std::string::npos) {
+    outcome.unseen.push_back(
+        fmt::format("{}: {} is no version of NVIDIA's driver", kNvidiaVersion, quoted(*version)));
+    return;
+  }
   outcome.looked_at.emplace_back("NVIDIA GPUs");
   // The open modules export DMA buffers; those without the word cannot.
   const bool open_module = version->find("Open Kernel Module") != std::string::npos;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "doctor/checks.h"
 #include "doctor/process.h"
@@ -17,14 +18,14 @@ constexpr std::int64_t kPtraceNobody = 3;
 constexpr std::string_view kRelease = "/proc/sys/kernel/osrelease";
 
 // Linux 5.11 brought userfaultfd for users without rights.
-bool older_than_5_11(std::string_view release) {
+std::optional<bool> older_than_5_11(std::string_view release) {
   const std::size_t dot = release.find('.');
   const auto major = leading_number(release.substr(0, dot));
   const auto minor =
       leading_number(dot == std::string_view::npos ? std::string_view() : release.substr(dot + 1));
   // The minor number ends at the next dot: leading_number() would take "11.0" for a fraction.
-  const int whole_minor = static_cast<int>(minor.value_or(0));
-  return major && minor && (*major < 5 || (*major == 5 && whole_minor < 11));
+  if (!major || !minor) return std::nullopt;
+  return *major < 5 || (*major == 5 && static_cast<int>(*minor) < 11);
 }
 
 }  // namespace
@@ -74,16 +75,20 @@ Outcome check_userfaultfd(const Host& host) {
   }
   const Look<std::string> release = host.text(kRelease);
   if (!outcome.has(devices) || !outcome.needs(release)) return outcome;
+  const auto old = older_than_5_11(*release);
+  if (!old) {
+    outcome.unseen.push_back(fmt::format("{}: {} is no release", kRelease, quoted(*release)));
+    return outcome;
+  }
   outcome.looked_at.emplace_back("kernel");
-  const bool old = older_than_5_11(*release);
-  if (!old && host.exists("/proc/sys/vm/unprivileged_userfaultfd")) return outcome;
+  if (!*old && host.exists("/proc/sys/vm/unprivileged_userfaultfd")) return outcome;
   outcome.findings.push_back(
       {Severity::warning, "kernel",
        fmt::format("Linux {} {}: RDMA copies large messages instead of sending them from where "
                    "they are",
                    quoted(*release),
-                   old ? "is older than 5.11 and has no userfaultfd for users"
-                       : "was built without userfaultfd"),
+                   *old ? "is older than 5.11 and has no userfaultfd for users"
+                        : "was built without userfaultfd"),
        "a kernel of 5.11 or newer with CONFIG_USERFAULTFD=y"});
   return outcome;
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "doctor/checks.h"
@@ -76,6 +77,13 @@ Outcome check_iommu(const Host& host) {
   for (const PciDevice& device : devices) {
     const Look<std::string> type = host.text(device.folder + "/iommu_group/type");
     if (!outcome.has(type)) continue;
+    // "unmanaged" belongs to a virtual machine that has the device; its own IOMMU decides.
+    constexpr std::array<std::string_view, 5> kTypes = {"identity", "DMA", "DMA-FQ", "unmanaged",
+                                                        "blocked"};
+    if (std::find(kTypes.begin(), kTypes.end(), *type) == kTypes.end()) {
+      outcome.unseen.push_back(type.path + ": " + quoted(*type) + " is no type of a group");
+      continue;
+    }
     outcome.looked_at.push_back(device.name);
     if (type->starts_with("DMA")) translated.push_back(device.name);
   }

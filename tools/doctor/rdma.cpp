@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t kFlapsMax = 10;
 
 std::string remedy_of(const RdmaPort& port, const std::string& physical) {
-  if (!port.ethernet && (port.state == "INIT" || port.state == "ARMED")) {
+  if (port.infiniband && (port.state == "INIT" || port.state == "ARMED")) {
     return "no subnet manager set it up: `sminfo` finds one; start opensm on a host or on the "
            "switch";
   }
@@ -68,7 +68,7 @@ Outcome check_rdma_rate(const Host& host) {
       continue;
     }
     outcome.looked_at.push_back(port.name());
-    const bool one_lane = !port.ethernet && text->find("(1X") != std::string::npos;
+    const bool one_lane = port.infiniband && text->find("(1X") != std::string::npos;
     models[port.model].push_back({port.name(), *gbps, *text, one_lane});
   }
   if (outcome.looked_at.empty() && outcome.nothing_here.empty()) {

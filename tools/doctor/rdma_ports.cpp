@@ -30,8 +30,14 @@ std::optional<RdmaPort> read_port(const Host& host, const std::string& device,
     outcome.unseen.push_back(state.path + ": " + quoted(*state) + " is no state of a port");
     return std::nullopt;
   }
+  // "Unspecified" are devices with a network of their own, such as EFA.
+  if (*layer != "Ethernet" && *layer != "InfiniBand" && *layer != "Unspecified") {
+    outcome.unseen.push_back(layer.path + ": " + quoted(*layer) + " is no link layer");
+    return std::nullopt;
+  }
   port.state = *word;
   port.ethernet = *layer == "Ethernet";
+  port.infiniband = *layer == "InfiniBand";
   return port;
 }
 

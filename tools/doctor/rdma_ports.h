@@ -20,6 +20,7 @@ struct RdmaPort {
   std::string folder;  // /sys/class/infiniband/DEVICE/ports/PORT
   std::string state;   // ACTIVE, INIT, DOWN, ...
   bool ethernet = false;
+  bool infiniband = false;
   std::string model;  // board, or type of device; ports of one model should be alike
 
   std::string name() const { return device + " port " + port; }
