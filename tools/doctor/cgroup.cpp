@@ -63,7 +63,7 @@ std::vector<std::string> cgroups_of(const Host& host, std::string_view controlle
     const auto membership = parse_membership(line);
     if (!membership) {
       outcome.unseen.push_back(
-          not_understood<int>(file.path, quoted(line) + " is no line of it").trouble());
+          not_understood<int>(file.path, in_quotes(line) + " is no line of it").trouble());
       return {};
     }
     if (membership->controllers.empty()) unified = membership;

@@ -45,7 +45,7 @@ std::optional<Quota> quota_of(const Host& host, const std::string& group, Outcom
   const auto period_us = parse_number(period);
   if (!quota_us || !period_us || *quota_us <= 0 || *period_us <= 0) {
     outcome.unseen.push_back(
-        fmt::format("{}: {} is no quota", path, quoted(fmt::format("{} {}", quota, period))));
+        fmt::format("{}: {} is no quota", path, in_quotes(fmt::format("{} {}", quota, period))));
     return std::nullopt;
   }
   return Quota{static_cast<double>(*quota_us) / static_cast<double>(*period_us), path};
@@ -58,7 +58,7 @@ std::string throttled_text(const Host& host, const std::string& group) {
   for (const std::string_view line : lines(*stat)) {
     const auto parts = words(line);
     if (parts.size() == 2 && parts[0] == "nr_throttled" && parts[1] != "0") {
-      return fmt::format(" and was stopped for it {} times so far", quoted(parts[1]));
+      return fmt::format(" and was stopped for it {} times so far", in_quotes(parts[1]));
     }
   }
   return "";
@@ -77,7 +77,8 @@ std::vector<std::string> nodes_without_memory(const Host& host, const std::set<i
     const Look<std::string> list = host.text(fmt::format("{}/{}/cpulist", kNodes, name));
     if (!outcome.needs(list)) continue;
     const auto of_node = parse_set(*list);
-    if (!of_node) outcome.unseen.push_back(list.path + ": " + quoted(*list) + " is no set of CPUs");
+    if (!of_node)
+      outcome.unseen.push_back(list.path + ": " + in_quotes(*list) + " is no set of CPUs");
     const bool has_memory = memory_nodes.count(static_cast<int>(*node)) != 0;
     if (of_node && !has_memory && std::any_of(of_node->begin(), of_node->end(), [&](int cpu) {
           return cpus.count(cpu) != 0;
@@ -122,7 +123,7 @@ Outcome check_cpu_set(const Host& host) {
   const auto memory_nodes = parse_set(*memory_text);
   if (!online || !memory_nodes) {
     const auto& broken = online ? memory_text : online_text;
-    outcome.unseen.push_back(fmt::format("{}: {} is no set", broken.path, quoted(*broken)));
+    outcome.unseen.push_back(fmt::format("{}: {} is no set", broken.path, in_quotes(*broken)));
     return outcome;
   }
   outcome.looked_at.emplace_back("this process");

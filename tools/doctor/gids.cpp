@@ -37,13 +37,13 @@ std::vector<Gid> gids_of(const Host& host, const RdmaPort& port, Outcome& outcom
   for (const std::string& index : *indices) {
     const Look<std::string> gid = host.text(fmt::format("{}/gids/{}", port.folder, index));
     if (!outcome.needs(gid)) continue;
-    if (!is_gid(*gid)) outcome.unseen.push_back(gid.path + ": " + quoted(*gid) + " is no GID");
+    if (!is_gid(*gid)) outcome.unseen.push_back(gid.path + ": " + in_quotes(*gid) + " is no GID");
     if (!is_gid(*gid) || is_zero(*gid)) continue;
     const Look<std::string> type =
         host.text(fmt::format("{}/gid_attrs/types/{}", port.folder, index));
     if (!outcome.needs(type)) continue;
     if (*type != kRoceV2 && *type != kRoceV1) {
-      outcome.unseen.push_back(type.path + ": " + quoted(*type) + " is no type of a GID");
+      outcome.unseen.push_back(type.path + ": " + in_quotes(*type) + " is no type of a GID");
     }
     gids.push_back({*gid, *type});
   }

@@ -47,8 +47,8 @@ Outcome check_governor(const Host& host) {
         {Severity::warning, some_of(cpus),
          fmt::format("{} of {} CPUs run the governor {} (driver {}): the clock falls while a rank "
                      "waits, and messages start slowly",
-                     cpus.size(), outcome.looked_at.size(), quoted(governor),
-                     driver.there() ? quoted(*driver) : "unknown"),
+                     cpus.size(), outcome.looked_at.size(), in_quotes(governor),
+                     driver.there() ? in_quotes(*driver) : "unknown"),
          "`cpupower frequency-set -g performance`, or tuned-adm profile "
          "throughput-performance"});
   }

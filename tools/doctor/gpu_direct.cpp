@@ -28,8 +28,8 @@ void look_at_nvidia(const Host& host, Outcome& outcome) {
   }
   if (!outcome.has(version)) return;
   if (version->find("NVRM version") == std::string::npos) {
-    outcome.unseen.push_back(
-        fmt::format("{}: {} is no version of NVIDIA's driver", kNvidiaVersion, quoted(*version)));
+    outcome.unseen.push_back(fmt::format("{}: {} is no version of NVIDIA's driver", kNvidiaVersion,
+                                         in_quotes(*version)));
     return;
   }
   outcome.looked_at.emplace_back("NVIDIA GPUs");

@@ -103,7 +103,7 @@ Look<std::int64_t> Host::number(std::string_view path) const {
   const Look<std::string> look = text(path);
   if (!look.there()) return look.without_value<std::int64_t>();
   const auto value = parse_number(*look);
-  if (!value) return not_understood<std::int64_t>(path, quoted(*look) + " is no number");
+  if (!value) return not_understood<std::int64_t>(path, in_quotes(*look) + " is no number");
   return looked(path, *value);
 }
 

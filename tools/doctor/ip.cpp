@@ -29,7 +29,7 @@ Outcome check_loopback(const Host& host) {
   if (!outcome.has(flags) && !flags.absent()) return outcome;
   const auto bits = flags.there() ? parse_hex(*flags) : std::optional<std::uint64_t>(0);
   if (!bits) {
-    outcome.unseen.push_back(flags.path + ": " + quoted(*flags) + " is no number");
+    outcome.unseen.push_back(flags.path + ": " + in_quotes(*flags) + " is no number");
     return outcome;
   }
   outcome.looked_at.emplace_back("lo");
@@ -50,7 +50,7 @@ void look_at_tcp_buffer(const Host& host, std::string_view name, Outcome& outcom
   const auto numbers = words(*file);
   const auto most = numbers.size() == 3 ? parse_number(numbers[2]) : std::nullopt;
   if (!most) {
-    outcome.unseen.push_back(file.path + ": " + quoted(*file) + " is not three numbers");
+    outcome.unseen.push_back(file.path + ": " + in_quotes(*file) + " is not three numbers");
     return;
   }
   outcome.looked_at.push_back(file.path);

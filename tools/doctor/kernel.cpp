@@ -61,7 +61,7 @@ Outcome check_seccomp(const Host& host) {
       {Severity::note, "this process",
        fmt::format("runs under a seccomp filter (mode {}); no file tells whether it lets "
                    "process_vm_readv, userfaultfd and mbind pass",
-                   quoted(*mode)),
+                   in_quotes(*mode)),
        "if copies within the host are slow, compare with docker run --security-opt "
        "seccomp=unconfined, or seccompProfile: Unconfined of the pod"});
   return outcome;
@@ -77,7 +77,7 @@ Outcome check_userfaultfd(const Host& host) {
   if (!outcome.has(devices) || !outcome.needs(release)) return outcome;
   const auto old = older_than_5_11(*release);
   if (!old) {
-    outcome.unseen.push_back(fmt::format("{}: {} is no release", kRelease, quoted(*release)));
+    outcome.unseen.push_back(fmt::format("{}: {} is no release", kRelease, in_quotes(*release)));
     return outcome;
   }
   outcome.looked_at.emplace_back("kernel");
@@ -86,7 +86,7 @@ Outcome check_userfaultfd(const Host& host) {
       {Severity::warning, "kernel",
        fmt::format("Linux {} {}: RDMA copies large messages instead of sending them from where "
                    "they are",
-                   quoted(*release),
+                   in_quotes(*release),
                    *old ? "is older than 5.11 and has no userfaultfd for users"
                         : "was built without userfaultfd"),
        "a kernel of 5.11 or newer with CONFIG_USERFAULTFD=y"});
@@ -133,7 +133,7 @@ Outcome check_huge_pages(const Host& host) {
                                  : std::string();
   if (std::find(kChoices.begin(), kChoices.end(), chosen) == kChoices.end()) {
     outcome.unseen.push_back(
-        fmt::format("{}: {} names no choice in brackets", enabled.path, quoted(*enabled)));
+        fmt::format("{}: {} names no choice in brackets", enabled.path, in_quotes(*enabled)));
     return outcome;
   }
   outcome.looked_at.push_back(enabled.path);

@@ -30,7 +30,7 @@ Nic read_nic(const Host& host, const std::string& name, Outcome& outcome) {
   const Look<std::string> flags = host.text(nic.folder + "/flags");
   if (outcome.needs(flags)) {
     const auto bits = parse_hex(*flags);
-    if (!bits) outcome.unseen.push_back(flags.path + ": " + quoted(*flags) + " is no number");
+    if (!bits) outcome.unseen.push_back(flags.path + ": " + in_quotes(*flags) + " is no number");
     nic.up = bits && (*bits & IFF_UP) != 0;
   }
   // The kernel refuses to read the carrier of an interface that is not up.

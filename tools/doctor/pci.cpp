@@ -44,7 +44,7 @@ std::optional<std::uint32_t> hex_of(const Host& host, const std::string& path, O
   if (!outcome.needs(text)) return std::nullopt;
   const auto value = parse_hex(*text);
   if (!value || *value > 0xffffffffU) {
-    outcome.unseen.push_back(path + ": " + quoted(*text) + " is no number");
+    outcome.unseen.push_back(path + ": " + in_quotes(*text) + " is no number");
     return std::nullopt;
   }
   return static_cast<std::uint32_t>(*value);

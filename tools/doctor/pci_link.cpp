@@ -52,7 +52,7 @@ std::optional<double> value_of(const Host& host, const std::string& address, std
   const auto value = leading_number(*text);
   if (value && *value > 0 && *value < 255) return value;
   outcome.unseen.push_back(fmt::format("{}: {} tells nothing (a virtual machine hides the link)",
-                                       text.path, quoted(*text)));
+                                       text.path, in_quotes(*text)));
   return std::nullopt;
 }
 

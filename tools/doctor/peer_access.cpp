@@ -81,7 +81,7 @@ Outcome check_iommu(const Host& host) {
     constexpr std::array<std::string_view, 5> kTypes = {"identity", "DMA", "DMA-FQ", "unmanaged",
                                                         "blocked"};
     if (std::find(kTypes.begin(), kTypes.end(), *type) == kTypes.end()) {
-      outcome.unseen.push_back(type.path + ": " + quoted(*type) + " is no type of a group");
+      outcome.unseen.push_back(type.path + ": " + in_quotes(*type) + " is no type of a group");
       continue;
     }
     outcome.looked_at.push_back(device.name);

@@ -65,7 +65,7 @@ Look<std::set<int>> allowed_cpus(const Host& host) {
   if (!text.there()) return text.without_value<std::set<int>>();
   const auto cpus = parse_set(*text);
   if (!cpus || cpus->empty()) {
-    return not_understood<std::set<int>>(kStatus, quoted(*text) + " is no set of CPUs");
+    return not_understood<std::set<int>>(kStatus, in_quotes(*text) + " is no set of CPUs");
   }
   return looked(kStatus, *cpus);
 }

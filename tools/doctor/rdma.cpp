@@ -42,7 +42,7 @@ Outcome check_rdma_port(const Host& host) {
     outcome.findings.push_back(
         {Severity::warning, port.name(),
          fmt::format("is {} (physical state {}): nothing can be sent through it",
-                     quoted(port.state), quoted(physical)),
+                     in_quotes(port.state), in_quotes(physical)),
          remedy_of(port, physical)});
   }
   return outcome;
@@ -64,7 +64,7 @@ Outcome check_rdma_rate(const Host& host) {
     if (!outcome.needs(text)) continue;
     const auto gbps = leading_number(*text);
     if (!gbps) {
-      outcome.unseen.push_back(text.path + ": " + quoted(*text) + " is no rate");
+      outcome.unseen.push_back(text.path + ": " + in_quotes(*text) + " is no rate");
       continue;
     }
     outcome.looked_at.push_back(port.name());
@@ -82,9 +82,9 @@ Outcome check_rdma_rate(const Host& host) {
       outcome.findings.push_back(
           {Severity::warning, rate.port,
            rate.gbps < best->gbps
-               ? fmt::format("runs at {}, {} of the same model at {}", quoted(rate.text),
-                             best->port, quoted(best->text))
-               : fmt::format("runs at {}: one lane of the cable's four", quoted(rate.text)),
+               ? fmt::format("runs at {}, {} of the same model at {}", in_quotes(rate.text),
+                             best->port, in_quotes(best->text))
+               : fmt::format("runs at {}: one lane of the cable's four", in_quotes(rate.text)),
            "reseat or replace the cable and the transceiver; `mlxlink` and `iblinkinfo` show "
            "what each end can do"});
     }
@@ -101,7 +101,7 @@ Outcome check_rdma_flaps(const Host& host) {
     if (!outcome.has(text) || text->starts_with("N/A")) continue;
     const auto times = parse_number(*text);
     if (!times) {
-      outcome.unseen.push_back(text.path + ": " + quoted(*text) + " is no number");
+      outcome.unseen.push_back(text.path + ": " + in_quotes(*text) + " is no number");
       continue;
     }
     outcome.looked_at.push_back(port.name());
@@ -138,9 +138,9 @@ Outcome check_rdma_firmware(const Host& host) {
     if (versions.size() < 2) continue;
     std::vector<std::string> each;
     for (const auto& [version, names] : versions) {
-      each.push_back(fmt::format("{} on {}", quoted(version), some_of(names)));
+      each.push_back(fmt::format("{} on {}", in_quotes(version), some_of(names)));
     }
-    outcome.findings.push_back({Severity::note, quoted(model),
+    outcome.findings.push_back({Severity::note, in_quotes(model),
                                 "devices of one model run different firmware: " + some_of(each),
                                 "the same version on all: mlxfwmanager, or the vendor's tool"});
   }

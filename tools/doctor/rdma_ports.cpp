@@ -27,12 +27,12 @@ std::optional<RdmaPort> read_port(const Host& host, const std::string& device,
   if (!outcome.needs(state) || !outcome.needs(layer)) return std::nullopt;
   const auto word = state_word(*state);
   if (!word) {
-    outcome.unseen.push_back(state.path + ": " + quoted(*state) + " is no state of a port");
+    outcome.unseen.push_back(state.path + ": " + in_quotes(*state) + " is no state of a port");
     return std::nullopt;
   }
   // "Unspecified" are devices with a network of their own, such as EFA.
   if (*layer != "Ethernet" && *layer != "InfiniBand" && *layer != "Unspecified") {
-    outcome.unseen.push_back(layer.path + ": " + quoted(*layer) + " is no link layer");
+    outcome.unseen.push_back(layer.path + ": " + in_quotes(*layer) + " is no link layer");
     return std::nullopt;
   }
   port.state = *word;

@@ -126,7 +126,7 @@ std::string bytes_text(std::uint64_t bytes) {
   return fmt::format("{:.{}f} {}", value, whole ? 0 : 1, kUnits[unit]);
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string shown;
   for (const char c : text.substr(0, kQuotedBytesMax)) {
     shown += std::isprint(static_cast<unsigned char>(c)) != 0 ? c : '?';

@@ -31,7 +31,7 @@ std::optional<std::set<int>> parse_set(std::string_view text);
 // "1.5 GiB", with binary multiples.
 std::string bytes_text(std::uint64_t bytes);
 // Of a file that somebody may have broken: in quotes, short, and fit for a terminal.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 // "a, b, c and 5 more"
 std::string some_of(std::span<const std::string> names);
 
