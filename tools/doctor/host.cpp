@@ -20,11 +20,11 @@ namespace {
 
 constexpr std::size_t kFileBytesMax = 1 << 20;
 
-template <typename T>
-Look<T> failed(std::string_view path, int number) {
-  // ENOTDIR: a file stands where a folder is expected, so the file asked for is not there.
-  if (number == ENOENT || number == ENOTDIR) return {std::string(path), std::nullopt, {}};
-  return {std::string(path), std::nullopt, errno_text(number)};
+// "/sys/class" of "/sys/class/net/eth0"; empty for paths that are not longer.
+std::string_view area_of(std::string_view path) {
+  const std::size_t second = path.find('/', 1);
+  const std::size_t third = second == std::string_view::npos ? second : path.find('/', second + 1);
+  return third == std::string_view::npos ? std::string_view() : path.substr(0, third);
 }
 
 bool is_folder(const std::string& path) {
@@ -69,6 +69,19 @@ Result<Host> Host::open(const std::string& root, Probes probes) {
                  root);
   }
   return Host(std::move(trimmed), std::move(probes));
+}
+
+// What is not there proves nothing where its whole part of /proc or /sys is not mounted.
+template <typename T>
+Look<T> Host::failed(std::string_view path, int number) const {
+  // ENOTDIR: a file stands where a folder is expected, so the file asked for is not there.
+  const bool absent = number == ENOENT || number == ENOTDIR;
+  const std::string_view area = area_of(path);
+  if (absent && !area.empty() && !exists(area)) {
+    return not_understood<T>(
+        path, fmt::format("there is no {}: it is not mounted, or was not copied", area));
+  }
+  return {std::string(path), std::nullopt, absent ? std::string() : errno_text(number)};
 }
 
 bool Host::exists(std::string_view path) const {

@@ -54,6 +54,8 @@ class Host {
 
  private:
   Host(std::string root, Probes probes) : root_(std::move(root)), probes_(std::move(probes)) {}
+  template <typename T>
+  Look<T> failed(std::string_view path, int number) const;
   std::string whole(std::string_view path) const { return root_ + std::string(path); }
 
   std::string root_;  // empty for /

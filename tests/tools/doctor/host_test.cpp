@@ -53,6 +53,15 @@ TEST(Host, TellsAbsentFromUnreadable) {
   EXPECT_TRUE(host.list("/proc/none").absent());
 }
 
+// What is not there proves nothing where /proc or /sys is not mounted, or was copied in part.
+TEST(Host, TellsAbsentFromNotMounted) {
+  const MadeUpHost files;
+  EXPECT_EQ(files.open().list("/sys/class/infiniband").trouble(),
+            "/sys/class/infiniband: there is no /sys/class: it is not mounted, or was not copied");
+  files.folder("/sys/class");
+  EXPECT_TRUE(files.open().list("/sys/class/infiniband").absent());
+}
+
 TEST(Host, NeverWaitsAndNeverReadsMuch) {
   const MadeUpHost files;
   ASSERT_EQ(::mkfifo((files.root() / "proc/fifo").c_str(), 0600), 0);
