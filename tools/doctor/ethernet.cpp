@@ -70,7 +70,7 @@ Outcome check_nic_speed(const Host& host) {
 }
 
 // Ports of equal speed carry the lanes of one message; packets of the larger size vanish where
-// the smaller one is configured.
+// the smaller one is configured. Where no speed is known, one may be there for management alone.
 Outcome check_mtu_mix(const Host& host) {
   Outcome outcome;
   std::map<std::int64_t, std::vector<Nic>> speeds;  // 0: unknown
@@ -88,7 +88,7 @@ Outcome check_mtu_mix(const Host& host) {
     std::vector<std::string> all;
     for (const Nic& nic : nics) all.push_back(mtu_text(nic));
     outcome.findings.push_back(
-        {Severity::warning, least->name,
+        {speed == 0 ? Severity::note : Severity::warning, least->name,
          fmt::format("has an MTU of {} bytes, {} one of {}, at {}: {}", *least->mtu_bytes,
                      most->name, *most->mtu_bytes, speed == 0 ? "unknown speed" : speed_text(speed),
                      some_of(all)),

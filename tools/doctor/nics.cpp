@@ -4,6 +4,9 @@
 #include <net/if.h>
 #include <net/if_arp.h>
 
+#include <map>
+
+#include "doctor/rdma_ports.h"
 #include "doctor/words.h"
 
 namespace tutti::doctor {
@@ -11,8 +14,21 @@ namespace {
 
 constexpr std::string_view kNet = "/sys/class/net";
 
-std::string first_name(const Look<std::vector<std::string>>& names) {
-  return names.there() && !names->empty() ? names->front() : std::string();
+// The RDMA device that each interface carries. Soft-RoCE has no device below its interface, and
+// devices of several ports have all of them below one: the tables of GIDs name the right one.
+std::map<std::string, std::string> rdma_by_interface(const Host& host) {
+  std::map<std::string, std::string> devices;
+  Outcome elsewhere;  // the checks of RDMA say what they cannot read
+  for (const RdmaPort& port : rdma_ports(host, elsewhere)) {
+    const std::string folder = port.folder + "/gid_attrs/ndevs";
+    const auto indices = host.list(folder).value.value_or(std::vector<std::string>());
+    for (const std::string& index : indices) {
+      // Entries that are not in use cannot be read.
+      const Look<std::string> name = host.text(fmt::format("{}/{}", folder, index));
+      if (name.there()) devices.emplace(*name, port.device);
+    }
+  }
+  return devices;
 }
 
 std::string model_of(const Host& host, const std::string& folder) {
@@ -43,7 +59,6 @@ Nic read_nic(const Host& host, const std::string& name, Outcome& outcome) {
   if (speed.there() && *speed > 0) nic.speed_mbps = *speed;
   const Look<std::int64_t> mtu = host.number(nic.folder + "/mtu");
   if (outcome.needs(mtu)) nic.mtu_bytes = *mtu;
-  nic.rdma_device = first_name(host.list(nic.folder + "/device/infiniband"));
   nic.model = model_of(host, nic.folder);
   return nic;
 }
@@ -55,9 +70,13 @@ std::vector<Nic> nics_of(const Host& host, Outcome& outcome) {
   if (!outcome.needs(names)) return {};
   std::vector<Nic> nics;
   std::vector<std::string> others;
+  const std::map<std::string, std::string> rdma = rdma_by_interface(host);
   for (const std::string& name : *names) {
     if (host.exists(fmt::format("{}/{}/device", kNet, name))) {
       nics.push_back(read_nic(host, name, outcome));
+      if (const auto device = rdma.find(name); device != rdma.end()) {
+        nics.back().rdma_device = device->second;
+      }
     } else if (host.exists(fmt::format("{}/{}/ifindex", kNet, name))) {
       others.push_back(name);  // not bonding_masters, which is a file
     }

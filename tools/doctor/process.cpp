@@ -37,7 +37,7 @@ Look<Limit> limit_of(const Host& host, std::string_view name) {
 }
 
 Look<std::string> status_of(const Host& host, std::string_view name) {
-  const Look<std::string> file = host.text(kStatus);
+  Look<std::string> file = host.text(kStatus);
   if (!file.there()) return file;
   for (const std::string_view line : lines(*file)) {
     if (line.starts_with(name) && line.substr(name.size()).starts_with(':')) {

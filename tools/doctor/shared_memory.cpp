@@ -11,7 +11,7 @@ namespace tutti::doctor {
 namespace {
 
 constexpr std::string_view kShm = "/dev/shm";
-constexpr std::uint64_t kShmBytes = 1ULL << 30;
+constexpr std::uint64_t kShmBytes = 512ULL << 20;
 constexpr std::uint64_t kShmFreeBytes = 512ULL << 20;
 
 // The space, when there is a memory file system; else says so in `outcome`.
@@ -52,7 +52,7 @@ Outcome check_shm_size(const Host& host) {
   } else if (space->bytes < kShmBytes) {
     outcome.findings.push_back(
         {Severity::warning, std::string(kShm),
-         fmt::format("holds {}, less than 1 GiB; NCCL, MPI and data loaders of the job fail with "
+         fmt::format("holds {}, less than 512 MiB; NCCL, MPI and data loaders of the job fail with "
                      "'No space left on device' (Tutti itself does not use it)",
                      bytes_text(space->bytes)),
          remedy});

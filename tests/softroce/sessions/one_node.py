@@ -65,6 +65,20 @@ def rdma_perf(session):
                    r"t_typical\[usec\]", r"(?m)^ 65536 +50( +[\d.]+){7}$")
 
 
+def doctor(session):
+    """The files of real devices are what the checks take them for, and a fault is found in them."""
+    checks = "T-RDMA-ACCESS,T-RDMA-PORT,T-RDMA-RATE,T-ROCE-V1,T-ROCE-ADDRESS,T-MTU-JUMBO"
+    words = [session.program("tools/tutti"), "doctor", "--only", checks]
+    session.expect(session.command([*words, "--json"]), '"rxe1 port 1"', '"eth1"',
+                   f'"checks_clear": {checks.count(",") + 1}')
+    line = " ".join(words) + "; [ $? = 1 ]"
+    session.expect(session.shell("ip link set eth1 mtu 1500; " + line,
+                                 undo="ip link set eth1 mtu 4200"),
+                   "warning T-MTU-JUMBO eth1: .* RoCE of rxe1 then carries 1024 bytes per packet")
+    session.expect(session.shell("ip link set eth1 down; " + line, undo="ip link set eth1 up"),
+                   "warning T-RDMA-PORT rxe1 port 1: is 'DOWN'")
+
+
 def matrix_of_2_ranks(session):
     session.run(session.probe("matrix", 6), per_node=2, **RDMA)
 
@@ -80,4 +94,4 @@ def matrix_of_3_ranks_with_1_lane(session):
 if __name__ == "__main__":
     bed.main(__doc__, [rails, registration_cache, conformance, all_reduce_of_2_ranks,
                        all_reduce_of_4_ranks, broadcast_of_3_ranks, rdma_perf,
-                       matrix_of_2_ranks, matrix_of_4_ranks, matrix_of_3_ranks_with_1_lane])
+                       doctor, matrix_of_2_ranks, matrix_of_4_ranks, matrix_of_3_ranks_with_1_lane])

@@ -70,7 +70,7 @@ void add_cpus(const MadeUpHost& host) {
 // A PCI device below `parent`, which is a path such as "pci0000:17/0000:17:00.0".
 std::string add_pci(const MadeUpHost& host, const std::string& parent, const std::string& address,
                     std::string_view class_code, std::string_view vendor, bool group = false) {
-  const std::string path = parent + "/" + address;
+  std::string path = parent + "/" + address;
   const std::string folder = "/sys/devices/" + path;
   host.write(folder + "/class", fmt::format("{}\n", class_code));
   host.write(folder + "/vendor", fmt::format("{}\n", vendor));
@@ -97,7 +97,7 @@ void add_socket(const MadeUpHost& host, int socket) {
     return fmt::format("0000:{:02x}:{:02x}.0", bus + offset, slot);
   };
   const auto bridge = [&](const std::string& parent, const std::string& address) {
-    const std::string path = add_pci(host, parent, address, "0x060400", "0x8086");
+    std::string path = add_pci(host, parent, address, "0x060400", "0x8086");
     host.write("/sys/devices/" + path + "/config", config_with_acs(0));
     return path;
   };
@@ -138,6 +138,7 @@ void add_nic(const MadeUpHost& host, int socket) {
     host.write(fmt::format("{}/gids/{}", port, index), gid);
     host.write(fmt::format("{}/gid_attrs/types/{}", port, index),
                index % 2 == 0 ? "IB/RoCE v1\n" : "RoCE v2\n");
+    host.write(fmt::format("{}/gid_attrs/ndevs/{}", port, index), fmt::format("ens{}\n", socket));
     ++index;
   }
   host.write(port + "/gids/4", "0000:0000:0000:0000:0000:0000:0000:0000\n");

@@ -84,7 +84,7 @@ TEST_F(ProcessChecks, Processes) {
 TEST_F(ProcessChecks, SizeOfSharedMemory) {
   host_.shm = {true, 64ULL << 20, 64ULL << 20};
   EXPECT_THAT(only_finding(host_.check("T-SHM-SIZE")),
-              AllOf(StartsWith("warning /dev/shm: holds 64 MiB, less than 1 GiB"),
+              AllOf(StartsWith("warning /dev/shm: holds 64 MiB, less than 512 MiB"),
                     HasSubstr("| docker run --shm-size=1g")));
   EXPECT_EQ(host_.check("T-SHM-FREE").state(), State::clear);
   host_.shm = {false, 64ULL << 30, 64ULL << 30};
