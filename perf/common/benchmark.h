@@ -1,4 +1,5 @@
-// What one performance program measures. A new collective is one file that implements Benchmark.
+// What one performance program measures. A new collective is one file in perf/benchmarks that
+// implements Benchmark.
 // Implementations hold no state and are safe to use from several threads.
 #pragma once
 
@@ -8,6 +9,7 @@
 #include <string_view>
 
 #include "common/data.h"
+#include "common/options.h"
 #include "tutti/communicator.h"
 
 namespace tutti::perf {
@@ -15,9 +17,11 @@ namespace tutti::perf {
 // One row of the table.
 struct Shape {
   DataType type;
-  ReduceOp op;
+  Operator op;
   int root;
   std::int64_t count;  // of one block
+  // What `rank` passes to the library.
+  Reduction reduction(int rank) const { return op.reduction(rank, type); }
   std::int64_t bytes() const { return count * static_cast<std::int64_t>(size_of(type)); }
 };
 

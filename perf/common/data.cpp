@@ -41,12 +41,15 @@ T summand(const Position& at, std::uint64_t limit) {
   return std::is_signed_v<T> && (bits & 1) ? static_cast<T>(-magnitude) : magnitude;
 }
 
+// What a rank adds to a reduction. Of a mulsum that is after the multiplication, and even, so that
+// a factor of 2 divides it.
+//
 // Floats of any width are computed in double, where all of this is exact.
 // The product of all ranks stays within 2^-6 and 2^6, the range of the narrowest type.
-double float_value(const Position& at, ReduceOp op, std::uint64_t exact_limit) {
+double float_value(const Position& at, Operator op, std::uint64_t exact_limit) {
   constexpr int kMaxExponent = 6;
   const std::uint64_t bits = at.bits();
-  switch (op) {
+  switch (op.op) {
     case ReduceOp::product: {
       const double magnitude = !at.among(kMaxExponent) ? 1.0 : bits & 2 ? 2.0 : 0.5;
       return bits & 1 ? -magnitude : magnitude;
@@ -59,17 +62,19 @@ double float_value(const Position& at, ReduceOp op, std::uint64_t exact_limit) {
     default:
       break;
   }
-  return summand<double>(at, exact_limit);
+  return op.premultiplied ? 2 * summand<double>(at, exact_limit / 2)
+                          : summand<double>(at, exact_limit);
 }
 
 template <typename T>
-T integer_value(const Position& at, ReduceOp op) {
+T integer_value(const Position& at, Operator op) {
   const std::uint64_t bits = at.bits();
-  if (op == ReduceOp::average) {  // must not wrap, or the quotient means nothing
+  if (op.op == ReduceOp::average) {  // must not wrap, or the quotient means nothing
     return summand<T>(at, static_cast<std::uint64_t>(std::numeric_limits<T>::max()));
   }
   // Even factors would soon make every product 0.
-  return static_cast<T>(op == ReduceOp::product ? bits | 1 : bits);
+  if (op.op == ReduceOp::product) return static_cast<T>(bits | 1);
+  return static_cast<T>(op.premultiplied ? 2 * bits : bits);
 }
 
 template <typename T>
@@ -109,81 +114,92 @@ Pattern tabulate(std::int64_t count, int ranks, Value value) {
   return Pattern(sizeof(Stored), std::move(bytes));
 }
 
-// The contribution of `rank`, or the reduction of all when `rank` is kEveryRank.
-constexpr int kEveryRank = -1;
+// The contribution of the rank that has `place` among all, or the reduction of all when that is
+// kEveryPlace.
+constexpr int kEveryPlace = -1;
+struct Series {
+  Operator op;
+  int place;
+  int ranks;
+  std::int64_t count;
+  int factor = 1;  // by which the library multiplies the contribution
+
+  bool everyone() const { return place == kEveryPlace; }
+  bool divided() const { return everyone() && op == ReduceOp::average; }
+};
 
 template <typename Value>
-auto reduce_at(Position at, int rank, ReduceOp op, Value value) {
-  at.rank = std::max(rank, 0);
+auto reduce_at(Position at, const Series& series, Value value) {
+  at.rank = std::max(series.place, 0);
   auto result = value(at);
-  if (rank != kEveryRank) return result;
-  for (at.rank = 1; at.rank < at.ranks; ++at.rank) result = combine(result, value(at), op);
+  if (!series.everyone()) return static_cast<decltype(result)>(result / series.factor);
+  for (at.rank = 1; at.rank < at.ranks; ++at.rank) {
+    result = combine(result, value(at), series.op.op);
+  }
   return result;
 }
 
 template <typename T>
-Pattern integers(ReduceOp op, int rank, int ranks, std::int64_t count) {
-  return tabulate<T>(count, ranks, [=](const Position& at) {
-    const T value = reduce_at(at, rank, op, [op](auto p) { return integer_value<T>(p, op); });
-    if (rank != kEveryRank || op != ReduceOp::average) return value;
+Pattern integers(const Series& series) {
+  return tabulate<T>(series.count, series.ranks, [&](const Position& at) {
+    const T value = reduce_at(at, series, [&](auto p) { return integer_value<T>(p, series.op); });
+    if (!series.divided()) return value;
     // One division of the exact sum, towards zero; the quotient fits, as its dividend does.
     using Wide = std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>;
-    return static_cast<T>(static_cast<Wide>(value) / static_cast<Wide>(ranks));
+    return static_cast<T>(static_cast<Wide>(value) / static_cast<Wide>(series.ranks));
   });
 }
 
 // Work is the precision in which the library divides: float32 for narrower types.
 template <typename Stored, typename Work, typename Encode>
-Pattern floats(ReduceOp op, int rank, int ranks, std::int64_t count, std::uint64_t exact_limit,
-               Encode store) {
-  return tabulate<Stored>(count, ranks, [=](const Position& at) {
+Pattern floats(const Series& series, std::uint64_t exact_limit, Encode store) {
+  return tabulate<Stored>(series.count, series.ranks, [&](const Position& at) {
     const auto value = static_cast<Work>(
-        reduce_at(at, rank, op, [=](auto p) { return float_value(p, op, exact_limit); }));
-    const bool divide = rank == kEveryRank && op == ReduceOp::average;
-    return store(divide ? value / static_cast<Work>(ranks) : value);
+        reduce_at(at, series, [&](auto p) { return float_value(p, series.op, exact_limit); }));
+    return store(series.divided() ? value / static_cast<Work>(series.ranks) : value);
   });
 }
 
 template <typename Stored>
-Pattern small_floats(FloatFormat format, ReduceOp op, int rank, int ranks, std::int64_t count) {
+Pattern small_floats(FloatFormat format, const Series& series) {
   return floats<Stored, float>(
-      op, rank, ranks, count, std::uint64_t{2} << format.mantissa_bits,
+      series, std::uint64_t{2} << format.mantissa_bits,
       [format](float value) { return static_cast<Stored>(encode(value, format)); });
 }
 
-Pattern reduction(DataType type, ReduceOp op, int rank, int ranks, std::int64_t count) {
+Pattern reduction(DataType type, const Series& series) {
   const auto same = [](auto value) { return value; };
   switch (type) {
     case DataType::float32:
-      return floats<float, float>(op, rank, ranks, count, 1u << 24, same);
+      return floats<float, float>(series, 1u << 24, same);
     case DataType::float64:
-      return floats<double, double>(op, rank, ranks, count, std::uint64_t{1} << 53, same);
+      return floats<double, double>(series, std::uint64_t{1} << 53, same);
     case DataType::float16:
-      return small_floats<std::uint16_t>(kFloat16, op, rank, ranks, count);
+      return small_floats<std::uint16_t>(kFloat16, series);
     case DataType::bfloat16:
-      return small_floats<std::uint16_t>(kBfloat16, op, rank, ranks, count);
+      return small_floats<std::uint16_t>(kBfloat16, series);
     case DataType::float8_e4m3:
-      return small_floats<std::uint8_t>(kFloat8E4m3, op, rank, ranks, count);
+      return small_floats<std::uint8_t>(kFloat8E4m3, series);
     case DataType::float8_e5m2:
-      return small_floats<std::uint8_t>(kFloat8E5m2, op, rank, ranks, count);
+      return small_floats<std::uint8_t>(kFloat8E5m2, series);
     case DataType::int8:
-      return integers<std::int8_t>(op, rank, ranks, count);
+      return integers<std::int8_t>(series);
     case DataType::int16:
-      return integers<std::int16_t>(op, rank, ranks, count);
+      return integers<std::int16_t>(series);
     case DataType::int32:
-      return integers<std::int32_t>(op, rank, ranks, count);
+      return integers<std::int32_t>(series);
     case DataType::int64:
-      return integers<std::int64_t>(op, rank, ranks, count);
+      return integers<std::int64_t>(series);
     case DataType::uint8:
-      return integers<std::uint8_t>(op, rank, ranks, count);
+      return integers<std::uint8_t>(series);
     case DataType::uint16:
-      return integers<std::uint16_t>(op, rank, ranks, count);
+      return integers<std::uint16_t>(series);
     case DataType::uint32:
-      return integers<std::uint32_t>(op, rank, ranks, count);
+      return integers<std::uint32_t>(series);
     case DataType::uint64:
       break;
   }
-  return integers<std::uint64_t>(op, rank, ranks, count);
+  return integers<std::uint64_t>(series);
 }
 
 }  // namespace
@@ -206,18 +222,19 @@ std::int64_t Pattern::count_wrong(std::span<const std::byte> values) const {
   return wrong;
 }
 
-Pattern reduction_input(DataType type, ReduceOp op, int rank, int ranks, std::int64_t count) {
-  return reduction(type, op, rank, ranks, count);
+Pattern reduction_input(DataType type, Operator op, int rank, int ranks, std::int64_t count,
+                        int block) {
+  return reduction(type, {op, (rank + block) % ranks, ranks, count, op.factor(rank)});
 }
 
-Pattern reduction_result(DataType type, ReduceOp op, int ranks, std::int64_t count) {
-  return reduction(type, op, kEveryRank, ranks, count);
+Pattern reduction_result(DataType type, Operator op, int ranks, std::int64_t count) {
+  return reduction(type, {op, kEveryPlace, ranks, count});
 }
 
 Pattern random_bits(DataType type, int rank, std::int64_t count) {
   // Unsigned sums are fed with unchanged random bits.
   const auto bits = [&](auto unsigned_type) {
-    return integers<decltype(unsigned_type)>(ReduceOp::sum, rank, rank + 1, count);
+    return integers<decltype(unsigned_type)>({ReduceOp::sum, rank, rank + 1, count});
   };
   switch (size_of(type)) {
     case 1:

@@ -16,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "common/operator.h"
 #include "tutti/types.h"
 
 namespace tutti::perf {
@@ -37,10 +38,12 @@ class Pattern {
   std::vector<std::byte> period_;
 };
 
-// What `rank` contributes to a reduction over `ranks`.
-Pattern reduction_input(DataType type, ReduceOp op, int rank, int ranks, std::int64_t count);
+// What `rank` contributes to a reduction over `ranks`. Of several blocks, which are reduced each
+// for itself, every one has the same result, but a rank contributes something else to each.
+Pattern reduction_input(DataType type, Operator op, int rank, int ranks, std::int64_t count,
+                        int block = 0);
 // The reduction of all of them.
-Pattern reduction_result(DataType type, ReduceOp op, int ranks, std::int64_t count);
+Pattern reduction_result(DataType type, Operator op, int ranks, std::int64_t count);
 // Random bits that differ from rank to rank, for collectives that only copy.
 Pattern random_bits(DataType type, int rank, std::int64_t count);
 

@@ -1,24 +1,30 @@
 #include "common/names.h"
 
+#include "base/error.h"
 #include "base/try.h"
 
 namespace tutti::perf {
 namespace {
 
-template <typename Enum, typename Parse>
-Result<std::vector<Enum>> parse_list(std::string_view text, int enumerators, Parse parse) {
-  std::vector<Enum> values;
-  if (text == "all") {
-    for (int i = 0; i < enumerators; ++i) values.push_back(static_cast<Enum>(i));
-    return values;
-  }
+constexpr std::string_view kMulsum = "mulsum";
+
+template <typename Value, typename Parse>
+Result<std::vector<Value>> parse_list(std::string_view text, Parse parse) {
+  std::vector<Value> values;
   for (bool more = true; more;) {
     const auto comma = text.find(',');
     more = comma != std::string_view::npos;
-    TUTTI_TRY_ASSIGN(const Enum value, parse(text.substr(0, comma)));
+    TUTTI_TRY_ASSIGN(const Value value, parse(text.substr(0, comma)));
     values.push_back(value);
     if (more) text.remove_prefix(comma + 1);
   }
+  return values;
+}
+
+template <typename Value, typename Enum>
+std::vector<Value> all_of(int enumerators) {
+  std::vector<Value> values;
+  for (int i = 0; i < enumerators; ++i) values.push_back(static_cast<Enum>(i));
   return values;
 }
 
@@ -41,8 +47,9 @@ std::string_view short_name(DataType type) noexcept {
   }
 }
 
-std::string_view short_name(ReduceOp op) noexcept {
-  switch (op) {
+std::string_view short_name(Operator op) noexcept {
+  if (op.premultiplied) return kMulsum;
+  switch (op.op) {
     case ReduceOp::product:
       return "prod";
     case ReduceOp::average:
@@ -54,12 +61,13 @@ std::string_view short_name(ReduceOp op) noexcept {
     case ReduceOp::bit_xor:
       return "bxor";
     default:
-      return name(op);
+      return name(op.op);
   }
 }
 
 Result<std::vector<DataType>> parse_data_types(std::string_view text) {
-  return parse_list<DataType>(text, kDataTypeCount, [](std::string_view one) {
+  if (text == "all") return all_of<DataType, DataType>(kDataTypeCount);
+  return parse_list<DataType>(text, [](std::string_view one) {
     // nccl-tests calls them otherwise than NCCL does.
     if (one == short_name(DataType::float8_e4m3)) return Result(DataType::float8_e4m3);
     if (one == short_name(DataType::float8_e5m2)) return Result(DataType::float8_e5m2);
@@ -67,8 +75,18 @@ Result<std::vector<DataType>> parse_data_types(std::string_view text) {
   });
 }
 
-Result<std::vector<ReduceOp>> parse_reduce_ops(std::string_view text) {
-  return parse_list<ReduceOp>(text, kReduceOpCount, parse_reduce_op);
+Result<std::vector<Operator>> parse_operators(std::string_view text) {
+  if (text == "all") {
+    auto operators = all_of<Operator, ReduceOp>(kReduceOpCount);
+    operators.push_back(Operator::mulsum());
+    return operators;
+  }
+  return parse_list<Operator>(text, [](std::string_view one) -> Result<Operator> {
+    if (one == kMulsum) return Operator::mulsum();
+    const auto op = parse_reduce_op(one);
+    if (op.ok()) return Operator(*op);
+    return error(op.status().code(), "{}, {}", op.status().message(), kMulsum);
+  });
 }
 
 }  // namespace tutti::perf

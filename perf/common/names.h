@@ -4,17 +4,18 @@
 #include <string_view>
 #include <vector>
 
+#include "common/operator.h"
 #include "tutti/types.h"
 
 namespace tutti::perf {
 
 // "float" for float32, "half" for float16, "f8e4m3"; types that nccl-tests lacks keep our name.
 std::string_view short_name(DataType type) noexcept;
-// "prod" for product, "avg" for average.
-std::string_view short_name(ReduceOp op) noexcept;
+// "prod" for product, "avg" for average; "mulsum".
+std::string_view short_name(Operator op) noexcept;
 
 // "all", or names separated by commas, ours or nccl-tests'. An error lists the known names.
 Result<std::vector<DataType>> parse_data_types(std::string_view text);
-Result<std::vector<ReduceOp>> parse_reduce_ops(std::string_view text);
+Result<std::vector<Operator>> parse_operators(std::string_view text);
 
 }  // namespace tutti::perf

@@ -68,9 +68,10 @@ void add_iterations(CLI::App& app, Options& options) {
 }
 
 void add_operation(CLI::App& app, Options& options) {
-  app.add_option("-o,--op", "Operators: sum, prod, min, max, avg, a list with commas, or all")
-      ->check(checked(parse_reduce_ops))
-      ->each([&options](const std::string& text) { options.ops = *parse_reduce_ops(text); })
+  app.add_option("-o,--op",
+                 "Operators: sum, prod, min, max, avg, mulsum, a list with commas, or all")
+      ->check(checked(parse_operators))
+      ->each([&options](const std::string& text) { options.ops = *parse_operators(text); })
       ->type_name("OP")
       ->default_str("sum");
   app.add_option("-d,--datatype", "Types: float, half, bfloat16, int8, ..., a list, or all")

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/exit_code.h"
+#include "common/operator.h"
 #include "common/sizes.h"
 #include "tutti/types.h"
 
@@ -32,7 +33,7 @@ struct Options {
   std::int64_t aggregated_iterations = 1;
   std::int64_t cycles = 1;  // 0: until interrupted
   std::int64_t checks = 1;
-  std::vector<ReduceOp> ops = {ReduceOp::sum};
+  std::vector<Operator> ops = {ReduceOp::sum};
   std::vector<DataType> types = {DataType::float32};
   int root = 0;  // kAllRoots: every rank in turn
   Blocking blocking = Blocking::none;

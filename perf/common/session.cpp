@@ -63,14 +63,14 @@ Status Session::run_all() {
   TUTTI_TRY_ASSIGN(report_.devices, gather_devices(communicator_));
   say(preamble(report_.program, options_, report_.devices));
   // Operators and roots are loops only where the collective has them.
-  const auto ops = benchmark_.has_op() ? options_.ops : std::vector<ReduceOp>{ReduceOp::sum};
+  const auto ops = benchmark_.has_op() ? options_.ops : std::vector<Operator>{ReduceOp::sum};
   const bool all_roots = benchmark_.has_root() && options_.root == kAllRoots;
   const int first_root = all_roots ? 0 : options_.root;
   const int last_root = all_roots ? communicator_.size() - 1 : first_root;
   for (std::int64_t cycle = 0; options_.cycles == 0 || cycle < options_.cycles; ++cycle) {
     for (const DataType type : options_.types) {
-      for (const ReduceOp op : ops) {
-        if (!supports(type, op)) continue;  // bitwise operators on floats
+      for (const Operator op : ops) {
+        if (!supports(type, op.op)) continue;  // bitwise operators on floats
         for (int root = first_root; root <= last_root; ++root) {
           TUTTI_TRY(run_type(type, op, root));
         }
@@ -122,7 +122,7 @@ Status Session::limit_to_memory() {
   return {};
 }
 
-Status Session::run_type(DataType type, ReduceOp op, int root) {
+Status Session::run_type(DataType type, Operator op, int root) {
   const auto element_bytes = static_cast<std::int64_t>(size_of(type));
   auto allocated = Buffers::create(options_.sweep.max_bytes, options_.unalign * element_bytes);
   TUTTI_TRY(agree(allocated.status()));

@@ -27,7 +27,7 @@ class Session {
   // collective.
   Status agree(const Status& mine);
   Status limit_to_memory();
-  Status run_type(DataType type, ReduceOp op, int root);
+  Status run_type(DataType type, Operator op, int root);
   Status run_row(Bench& bench, const Shape& shape, const Patterns& patterns);
   ExitCode verdict() const;
   // Rank 0 writes the report; all ranks learn the code that it ends with.

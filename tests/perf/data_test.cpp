@@ -92,6 +92,54 @@ TEST_P(Reduction, ShowsALostOrDoubledContribution) {
   }
 }
 
+// What a rank of `ranks` contributes to each block, after the library's multiplication.
+Bytes multiplied(DataType type, int rank, int ranks, std::int64_t count, int block) {
+  const Operator op = Operator::mulsum();
+  Bytes bytes = values(reduction_input(type, op, rank, ranks, count, block), type, count);
+  device::scale(type, bytes.data(), bytes.data(), static_cast<std::size_t>(count),
+                op.reduction(rank, type));
+  return bytes;
+}
+
+TEST(Mulsum, IsExactInAnyOrderAndDiffersFromTheSum) {
+  const std::uint64_t start = seed();
+  SCOPED_TRACE("TUTTI_TEST_SEED=" + std::to_string(start));
+  std::mt19937_64 random(start);
+  constexpr std::int64_t kCount = 257;
+  for (int i = 0; i < kDataTypeCount; ++i) {
+    const auto type = static_cast<DataType>(i);
+    for (const int ranks : {1, 2, 3, 8, 17, 40}) {
+      SCOPED_TRACE(std::string(name(type)) + ", ranks: " + std::to_string(ranks));
+      const Pattern expected = reduction_result(type, Operator::mulsum(), ranks, kCount);
+      for (const int block : {0, ranks / 2}) {
+        std::vector<Bytes> inputs;
+        for (int rank = 0; rank < ranks; ++rank) {
+          inputs.push_back(multiplied(type, rank, ranks, kCount, block));
+        }
+        EXPECT_EQ(expected.count_wrong(reduce_in_random_order(inputs, type, ReduceOp::sum, random)),
+                  0);
+        if (ranks == 1) continue;
+        inputs[1] = values(reduction_input(type, Operator::mulsum(), 1, ranks, kCount, block), type,
+                           kCount);  // a factor that was forgotten
+        EXPECT_GT(expected.count_wrong(reduce_in_random_order(inputs, type, ReduceOp::sum, random)),
+                  0);
+      }
+    }
+  }
+}
+
+TEST(Blocks, HaveTheSameResultFromOtherContributions) {
+  constexpr int kRanks = 3;
+  constexpr std::int64_t kCount = 100;
+  const auto input = [](int rank, int block) {
+    return values(reduction_input(DataType::float32, ReduceOp::sum, rank, kRanks, kCount, block),
+                  DataType::float32, kCount);
+  };
+  EXPECT_EQ(input(0, 1), input(1, 0));
+  EXPECT_EQ(input(2, 2), input(1, 0));
+  EXPECT_NE(input(0, 1), input(0, 0));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, Reduction,
     testing::Combine(testing::Values(DataType::float32, DataType::float64, DataType::float16,

@@ -131,7 +131,9 @@ TEST(Options, TypesAndOperatorsComeAsNamesListsOrAll) {
               ElementsAre(DataType::float16, DataType::float64));
   EXPECT_THAT(good({"-o", "prod,avg"}).ops, ElementsAre(ReduceOp::product, ReduceOp::average));
   EXPECT_THAT(good({"-d", "all"}).types, SizeIs(kDataTypeCount));
-  EXPECT_THAT(good({"-o", "all"}).ops, SizeIs(kReduceOpCount));
+  EXPECT_THAT(good({"-o", "all"}).ops, SizeIs(kReduceOpCount + 1));
+  EXPECT_THAT(good({"-o", "mulsum,max"}).ops, ElementsAre(Operator::mulsum(), ReduceOp::max));
+  EXPECT_EQ(short_name(Operator::mulsum()), "mulsum");
   EXPECT_EQ(good({"-r", "all"}).root, kAllRoots);
 }
 
@@ -144,7 +146,7 @@ TEST(Options, ShortNamesAreReadBack) {
   }
   for (int i = 0; i < kReduceOpCount; ++i) {
     const auto op = static_cast<ReduceOp>(i);
-    const auto read = parse_reduce_ops(short_name(op));
+    const auto read = parse_operators(short_name(op));
     ASSERT_TRUE(read.ok()) << read.status().message();
     EXPECT_THAT(*read, ElementsAre(op));
   }
@@ -185,7 +187,8 @@ TEST(Options, BadValuesAreNamed) {
   EXPECT_THAT(refusal({"-r", "x"}), HasSubstr("--root"));
   EXPECT_THAT(refusal({"-d", "float13"}), HasSubstr("float13"));
   EXPECT_THAT(refusal({"-d", "float,"}), HasSubstr("--datatype"));
-  EXPECT_THAT(refusal({"-o", "mulsum"}), HasSubstr("mulsum"));
+  EXPECT_THAT(refusal({"-o", "mulsums"}),
+              AllOf(HasSubstr("'mulsums'"), HasSubstr("bit_xor, mulsum")));
   EXPECT_THAT(refusal({"--min-busbw", "-1"}), HasSubstr("--min-busbw"));
 }
 

@@ -17,7 +17,8 @@ BROADCAST = os.environ["BROADCAST_PERF"]
 RDMA = os.environ["RDMA_PERF"]
 NUMBER = r" +[0-9.e+]+"
 ROW = re.compile(
-    rf"^ {{0,11}}\d+ {{2,}}\d+ {{2,}}[a-z0-9]+ +(sum|prod|min|max|avg|band|bor|bxor|none) +-?\d+"
+    rf"^ {{0,11}}\d+ {{2,}}\d+ {{2,}}[a-z0-9]+ +"
+    rf"(sum|prod|min|max|avg|mulsum|band|bor|bxor|none) +-?\d+"
     rf"({NUMBER}{NUMBER}{NUMBER} +(\d+|N/A)){{2}}$")
 
 
@@ -84,7 +85,7 @@ class Launched(unittest.TestCase):
     def test_every_type_and_operator(self):
         done = launch.run(launch.command("tutti", 3, ALL_REDUCE, "-b", "1000", "-e", "1000", "-n",
                                          "1", "-d", "all", "-o", "all"))
-        self.check(done, 14 * 5 + 8 * 3)
+        self.check(done, 14 * 6 + 8 * 3)
 
     def test_bad_input_ends_every_rank(self):
         for launcher in launch.launchers():

@@ -89,12 +89,12 @@ class Copy : public Benchmark {
   double bus_factor(int) const override { return 1; }
   Status run(Communicator& communicator, const void* send, void* recv,
              const Shape& shape) const override {
-    return communicator.all_reduce(send, recv, shape.count, shape.type, shape.op);
+    return communicator.all_reduce(send, recv, shape.count, shape.type, shape.reduction(0));
   }
   Work start(Communicator& communicator, const void* send, void* recv,
              const Shape& shape) const override {
-    return Work(std::make_shared<Work::State>(
-        Work::State{communicator.all_reduce(send, recv, shape.count, shape.type, shape.op)}));
+    return Work(std::make_shared<Work::State>(Work::State{
+        communicator.all_reduce(send, recv, shape.count, shape.type, shape.reduction(0))}));
   }
   Pattern input(const Shape& shape, int rank, int ranks, int) const override {
     return reduction_input(shape.type, shape.op, rank, ranks, shape.count);

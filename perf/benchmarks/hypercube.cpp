@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/try.h"
-#include "common/main.h"
+#include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
 namespace {
@@ -64,8 +64,10 @@ class Hypercube : public Benchmark {
 };
 
 }  // namespace
-}  // namespace tutti::perf
 
-int main(int argc, char** argv) {
-  return tutti::perf::run_main(argc, argv, tutti::perf::Hypercube());
+const Benchmark& hypercube_benchmark() {
+  static const Hypercube benchmark;
+  return benchmark;
 }
+
+}  // namespace tutti::perf

@@ -3,7 +3,7 @@
 // do.
 #include <vector>
 
-#include "common/main.h"
+#include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
 namespace {
@@ -63,8 +63,10 @@ class AllToAllV : public Benchmark {
 };
 
 }  // namespace
-}  // namespace tutti::perf
 
-int main(int argc, char** argv) {
-  return tutti::perf::run_main(argc, argv, tutti::perf::AllToAllV());
+const Benchmark& alltoallv_benchmark() {
+  static const AllToAllV benchmark;
+  return benchmark;
 }
+
+}  // namespace tutti::perf

@@ -1,5 +1,5 @@
 // reduce_perf: measures and checks the reduce.
-#include "common/main.h"
+#include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
 namespace {
@@ -20,11 +20,13 @@ class Reduce : public Benchmark {
 
   Status run(Communicator& communicator, const void* send, void* recv,
              const Shape& shape) const override {
-    return communicator.reduce(send, recv, shape.count, shape.type, shape.op, shape.root);
+    return communicator.reduce(send, recv, shape.count, shape.type,
+                               shape.reduction(communicator.rank()), shape.root);
   }
   Work start(Communicator& communicator, const void* send, void* recv,
              const Shape& shape) const override {
-    return communicator.reduce_async(send, recv, shape.count, shape.type, shape.op, shape.root);
+    return communicator.reduce_async(send, recv, shape.count, shape.type,
+                                     shape.reduction(communicator.rank()), shape.root);
   }
 
   Pattern input(const Shape& shape, int rank, int ranks, int) const override {
@@ -36,8 +38,10 @@ class Reduce : public Benchmark {
 };
 
 }  // namespace
-}  // namespace tutti::perf
 
-int main(int argc, char** argv) {
-  return tutti::perf::run_main(argc, argv, tutti::perf::Reduce());
+const Benchmark& reduce_benchmark() {
+  static const Reduce benchmark;
+  return benchmark;
 }
+
+}  // namespace tutti::perf

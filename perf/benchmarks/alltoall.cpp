@@ -1,5 +1,5 @@
 // alltoall_perf: measures and checks the all-to-all.
-#include "common/main.h"
+#include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
 namespace {
@@ -36,8 +36,10 @@ class AllToAll : public Benchmark {
 };
 
 }  // namespace
-}  // namespace tutti::perf
 
-int main(int argc, char** argv) {
-  return tutti::perf::run_main(argc, argv, tutti::perf::AllToAll());
+const Benchmark& alltoall_benchmark() {
+  static const AllToAll benchmark;
+  return benchmark;
 }
+
+}  // namespace tutti::perf

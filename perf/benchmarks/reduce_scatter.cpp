@@ -1,5 +1,5 @@
 // reduce_scatter_perf: measures and checks the reduce-scatter.
-#include "common/main.h"
+#include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
 namespace {
@@ -20,16 +20,17 @@ class ReduceScatter : public Benchmark {
 
   Status run(Communicator& communicator, const void* send, void* recv,
              const Shape& shape) const override {
-    return communicator.reduce_scatter(send, recv, shape.count, shape.type, shape.op);
+    return communicator.reduce_scatter(send, recv, shape.count, shape.type,
+                                       shape.reduction(communicator.rank()));
   }
   Work start(Communicator& communicator, const void* send, void* recv,
              const Shape& shape) const override {
-    return communicator.reduce_scatter_async(send, recv, shape.count, shape.type, shape.op);
+    return communicator.reduce_scatter_async(send, recv, shape.count, shape.type,
+                                             shape.reduction(communicator.rank()));
   }
 
-  // Blocks alike: what tells them apart is the rank's place in the sum, which differs by rank.
   Pattern input(const Shape& shape, int rank, int ranks, int block) const override {
-    return reduction_input(shape.type, shape.op, (rank + block) % ranks, ranks, shape.count);
+    return reduction_input(shape.type, shape.op, rank, ranks, shape.count, block);
   }
   Pattern expected(const Shape& shape, int, int ranks, int) const override {
     return reduction_result(shape.type, shape.op, ranks, shape.count);
@@ -37,8 +38,10 @@ class ReduceScatter : public Benchmark {
 };
 
 }  // namespace
-}  // namespace tutti::perf
 
-int main(int argc, char** argv) {
-  return tutti::perf::run_main(argc, argv, tutti::perf::ReduceScatter());
+const Benchmark& reduce_scatter_benchmark() {
+  static const ReduceScatter benchmark;
+  return benchmark;
 }
+
+}  // namespace tutti::perf

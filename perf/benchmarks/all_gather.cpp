@@ -1,5 +1,5 @@
 // all_gather_perf: measures and checks the all-gather.
-#include "common/main.h"
+#include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
 namespace {
@@ -37,8 +37,10 @@ class AllGather : public Benchmark {
 };
 
 }  // namespace
-}  // namespace tutti::perf
 
-int main(int argc, char** argv) {
-  return tutti::perf::run_main(argc, argv, tutti::perf::AllGather());
+const Benchmark& all_gather_benchmark() {
+  static const AllGather benchmark;
+  return benchmark;
 }
+
+}  // namespace tutti::perf

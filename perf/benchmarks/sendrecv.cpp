@@ -1,6 +1,6 @@
 // sendrecv_perf: measures and checks a ring of sends and receives: every rank sends to the next one
 // and receives from the one before it.
-#include "common/main.h"
+#include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
 namespace {
@@ -47,8 +47,10 @@ class SendRecv : public Benchmark {
 };
 
 }  // namespace
-}  // namespace tutti::perf
 
-int main(int argc, char** argv) {
-  return tutti::perf::run_main(argc, argv, tutti::perf::SendRecv());
+const Benchmark& sendrecv_benchmark() {
+  static const SendRecv benchmark;
+  return benchmark;
 }
+
+}  // namespace tutti::perf

@@ -1,5 +1,5 @@
 // scatter_perf: measures and checks the scatter.
-#include "common/main.h"
+#include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
 namespace {
@@ -36,8 +36,10 @@ class Scatter : public Benchmark {
 };
 
 }  // namespace
-}  // namespace tutti::perf
 
-int main(int argc, char** argv) {
-  return tutti::perf::run_main(argc, argv, tutti::perf::Scatter());
+const Benchmark& scatter_benchmark() {
+  static const Scatter benchmark;
+  return benchmark;
 }
+
+}  // namespace tutti::perf

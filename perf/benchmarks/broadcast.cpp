@@ -1,5 +1,5 @@
 // broadcast_perf: measures and checks the broadcast.
-#include "common/main.h"
+#include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
 namespace {
@@ -32,8 +32,10 @@ class Broadcast : public Benchmark {
 };
 
 }  // namespace
-}  // namespace tutti::perf
 
-int main(int argc, char** argv) {
-  return tutti::perf::run_main(argc, argv, tutti::perf::Broadcast());
+const Benchmark& broadcast_benchmark() {
+  static const Broadcast benchmark;
+  return benchmark;
 }
+
+}  // namespace tutti::perf

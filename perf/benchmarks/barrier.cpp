@@ -1,6 +1,6 @@
 // barrier_perf: measures the latency of the barrier. One row, without any bytes; -P 1 adds the
 // spread over the iterations.
-#include "common/main.h"
+#include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
 namespace {
@@ -32,8 +32,10 @@ class Barrier : public Benchmark {
 };
 
 }  // namespace
-}  // namespace tutti::perf
 
-int main(int argc, char** argv) {
-  return tutti::perf::run_main(argc, argv, tutti::perf::Barrier());
+const Benchmark& barrier_benchmark() {
+  static const Barrier benchmark;
+  return benchmark;
 }
+
+}  // namespace tutti::perf

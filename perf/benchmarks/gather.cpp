@@ -1,5 +1,5 @@
 // gather_perf: measures and checks the gather.
-#include "common/main.h"
+#include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
 namespace {
@@ -40,8 +40,10 @@ class Gather : public Benchmark {
 };
 
 }  // namespace
-}  // namespace tutti::perf
 
-int main(int argc, char** argv) {
-  return tutti::perf::run_main(argc, argv, tutti::perf::Gather());
+const Benchmark& gather_benchmark() {
+  static const Gather benchmark;
+  return benchmark;
 }
+
+}  // namespace tutti::perf

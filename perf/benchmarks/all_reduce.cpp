@@ -1,5 +1,5 @@
 // all_reduce_perf: measures and checks the all-reduce.
-#include "common/main.h"
+#include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
 namespace {
@@ -17,11 +17,13 @@ class AllReduce : public Benchmark {
 
   Status run(Communicator& communicator, const void* send, void* recv,
              const Shape& shape) const override {
-    return communicator.all_reduce(send, recv, shape.count, shape.type, shape.op);
+    return communicator.all_reduce(send, recv, shape.count, shape.type,
+                                   shape.reduction(communicator.rank()));
   }
   Work start(Communicator& communicator, const void* send, void* recv,
              const Shape& shape) const override {
-    return communicator.all_reduce_async(send, recv, shape.count, shape.type, shape.op);
+    return communicator.all_reduce_async(send, recv, shape.count, shape.type,
+                                         shape.reduction(communicator.rank()));
   }
 
   Pattern input(const Shape& shape, int rank, int ranks, int) const override {
@@ -33,8 +35,10 @@ class AllReduce : public Benchmark {
 };
 
 }  // namespace
-}  // namespace tutti::perf
 
-int main(int argc, char** argv) {
-  return tutti::perf::run_main(argc, argv, tutti::perf::AllReduce());
+const Benchmark& all_reduce_benchmark() {
+  static const AllReduce benchmark;
+  return benchmark;
 }
+
+}  // namespace tutti::perf
