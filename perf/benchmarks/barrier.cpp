@@ -1,5 +1,5 @@
-// barrier_perf: measures the latency of the barrier. One row, without any bytes; -P 1 adds the
-// spread over the iterations.
+// barrier_perf: measures the latency of the barrier. One row, without any bytes, and the spread of
+// the iterations.
 #include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
@@ -11,6 +11,13 @@ class Barrier : public Benchmark {
   Collective collective() const override { return Collective::barrier; }
   bool has_op() const override { return false; }
   bool has_root() const override { return false; }
+  Options defaults() const override {
+    Options options;
+    options.per_iteration = true;
+    options.iterations = 1000;  // a 99th percentile needs a hundred at least
+    options.warmup_iterations = 20;
+    return options;
+  }
   double bus_factor(int) const override { return 0; }  // there are no bytes
   Layout layout(const Shape&, int, int) const override {
     return {.send_blocks = 0, .recv_blocks = 0};

@@ -44,6 +44,8 @@ class Benchmark {
   virtual Collective collective() const = 0;
   virtual bool has_op() const = 0;
   virtual bool has_root() const = 0;
+  // What holds where the command line says nothing.
+  virtual Options defaults() const { return {}; }
   // busbw / algbw: what the slowest link carries per byte of the message, as nccl-tests defines it.
   virtual double bus_factor(int ranks) const = 0;
 

@@ -112,7 +112,8 @@ bool speaks_for_all() {
 
 int run_main(int argc, char** argv, const Benchmark& benchmark) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  const ParsedOptions parsed = parse_options(std::string(benchmark.program()), arguments);
+  const ParsedOptions parsed =
+      parse_options(std::string(benchmark.program()), arguments, benchmark.defaults());
   if (!parsed.options) {
     const bool failed = parsed.code != ExitCode::ok;
     if (failed || speaks_for_all()) std::fputs(parsed.text.c_str(), failed ? stderr : stdout);

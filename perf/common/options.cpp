@@ -124,7 +124,8 @@ void add_measurement(CLI::App& app, Options& options) {
       ->default_str("1");
   app.add_option("-I,--per_iteration", options.per_iteration,
                  "1: time each iteration, and add minimum, maximum, percentiles and variation")
-      ->type_name("0|1");
+      ->type_name("0|1")
+      ->default_str(options.per_iteration ? "1" : "0");
   app.add_option("-K,--skip_iterations", options.skipped_iterations,
                  "First iterations that -I leaves out of its figures")
       ->check(CLI::Range(std::int64_t{0}, kMaxIterations))
@@ -211,8 +212,9 @@ std::string contradiction(const Options& options) {
 
 }  // namespace
 
-ParsedOptions parse_options(const std::string& program, const std::vector<std::string>& arguments) {
-  Options options;
+ParsedOptions parse_options(const std::string& program, const std::vector<std::string>& arguments,
+                            const Options& defaults) {
+  Options options = defaults;
   CLI::App app("Measures and checks a collective of Tutti; the options are those of nccl-tests.",
                program);
   app.set_version_flag("--version", version_text());

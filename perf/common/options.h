@@ -58,7 +58,8 @@ struct ParsedOptions {
   ExitCode code = ExitCode::ok;
   std::string text;
 };
-ParsedOptions parse_options(const std::string& program, const std::vector<std::string>& arguments);
+ParsedOptions parse_options(const std::string& program, const std::vector<std::string>& arguments,
+                            const Options& defaults = {});
 
 // "tutti-tests version 0.1.0"
 std::string version_text();

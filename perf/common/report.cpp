@@ -87,6 +87,13 @@ nlohmann::ordered_json to_json(const Report& report) {
   Json bandwidth = {{"bandwidth", report.totals.average_busbw}, {"minimum", nullptr}};
   if (report.options.min_busbw) bandwidth["minimum"] = *report.options.min_busbw;
   bandwidth["okay"] = fast_enough(report.options, report.totals);
+  Json latency;
+  if (const auto& times = report.totals.latency_us) {
+    latency = {{"min_us", times->min},
+               {"p50_us", times->p50},
+               {"p99_us", times->p99},
+               {"max_us", times->max}};
+  }
   return {{"version", kReportVersion},
           {"tutti_version", TUTTI_VERSION},
           {"program", report.program},
@@ -96,6 +103,7 @@ nlohmann::ordered_json to_json(const Report& report) {
           {"results", std::move(rows)},
           {"out_of_bounds", {{"count", report.totals.wrong}, {"okay", report.totals.wrong == 0}}},
           {"average_bus_bandwidth", std::move(bandwidth)},
+          {"latency", std::move(latency)},
           {"errors", report.errors},
           {"exit_code", static_cast<int>(report.exit_code)},
           {"end_time", report.end_time}};

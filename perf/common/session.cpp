@@ -151,7 +151,9 @@ Status Session::run_type(DataType type, Operator op, int root) {
 
 Status Session::run_row(Bench& bench, const Shape& shape, const Patterns& patterns) {
   Row row;
-  row.bytes = shape.bytes() * benchmark_.layout(shape, 0, communicator_.size()).blocks();
+  const int blocks = benchmark_.layout(shape, 0, communicator_.size()).blocks();
+  const bool without_bytes = blocks == 0;
+  row.bytes = shape.bytes() * blocks;
   row.count = shape.count;
   row.type = short_name(shape.type);
   row.op = benchmark_.has_op() ? short_name(shape.op) : "none";
@@ -164,7 +166,11 @@ Status Session::run_row(Bench& bench, const Shape& shape, const Patterns& patter
     report_.totals.wrong += measured->wrong.value_or(0);
     busbw_sum_ += measured->busbw;
     ++measurements_;
+    if (!without_bytes) continue;
+    latencies_us_.insert(latencies_us_.end(), measured->iteration_times_us.begin(),
+                         measured->iteration_times_us.end());
   }
+  if (!latencies_us_.empty()) report_.totals.latency_us = summarize(latencies_us_);
   report_.totals.average_busbw = busbw_sum_ / static_cast<double>(measurements_);
   say(format_row(row, options_));
   const bool reported = output_.has_value() || options_.json;

@@ -43,6 +43,7 @@ class Session {
   std::optional<AtomicFile> output_;  // rank 0, with --output_file
   double busbw_sum_ = 0;
   std::int64_t measurements_ = 0;
+  std::vector<double> latencies_us_;  // of operations without bytes
 };
 
 // "rank 2 on node01", for the front of messages.

@@ -72,6 +72,12 @@ std::string blocking_line(Blocking blocking) {
   return "";
 }
 
+std::string latency_line(const Statistics& latency_us) {
+  return fmt::format("# {:<20} : min {:.2f}, median {:.2f}, p99 {:.2f}, max {:.2f}\n",
+                     "Latency (us)", latency_us.min, latency_us.p50, latency_us.p99,
+                     latency_us.max);
+}
+
 }  // namespace
 
 std::string format_number(double value, int width) {
@@ -125,6 +131,7 @@ std::string conclusion(const std::string& program, const Options& options, const
                                                              : "FAILED";
   return fmt::format("# {:<20} : {} {}\n", "Out of bounds values", totals.wrong,
                      totals.wrong == 0 ? "OK" : "FAILED") +
+         (totals.latency_us ? latency_line(*totals.latency_us) : "") +
          fmt::format("# {:<20} : {:g} {}\n", "Avg bus bandwidth", totals.average_busbw, verdict) +
          fmt::format("#\n# Collective test concluded: {}\n", program);
 }

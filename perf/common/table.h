@@ -54,7 +54,8 @@ std::string format_row(const Row& row, const Options& options);
 // Everything below the last row.
 struct Totals {
   std::int64_t wrong = 0;
-  double average_busbw = 0;  // over all rows and both placements
+  double average_busbw = 0;              // over all rows and both placements
+  std::optional<Statistics> latency_us;  // of operations without bytes, timed one by one
 };
 std::string conclusion(const std::string& program, const Options& options, const Totals& totals);
 

@@ -83,6 +83,19 @@ TEST(Options, DefaultsAreThoseOfNcclTests) {
   EXPECT_FALSE(options.min_busbw.has_value());
 }
 
+TEST(Options, AProgramsOwnDefaultsCanBeOverridden) {
+  Options defaults;
+  defaults.per_iteration = true;
+  defaults.iterations = 1000;
+  const auto parsed = [&](std::vector<std::string> arguments) {
+    return *parse_options("barrier_perf", arguments, defaults).options;
+  };
+  EXPECT_TRUE(parsed({}).per_iteration);
+  EXPECT_EQ(parsed({}).iterations, 1000);
+  EXPECT_FALSE(parsed({"-I", "0"}).per_iteration);
+  EXPECT_EQ(parsed({"-n", "7"}).iterations, 7);
+}
+
 TEST(Options, ShortFormsWork) {
   const Options options = good({"-b8",         "-e",
                                 "64M",         "-f",

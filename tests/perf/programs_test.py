@@ -40,12 +40,27 @@ class EveryCollective(unittest.TestCase):
                     continue
                 with self.subTest(f"{program} {ranks}"):
                     done = launch.run([str(folder / program), "-t", str(ranks), "-b", "8", "-e",
-                                       "256K", "-f", "32", "-n", "2", "-c", "2", "-u", "1"])
+                                       "256K", "-f", "32", "-n", "2", "-c", "2", "-u", "1",
+                                       "-I", "0"])
                     self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
                     body = rows(done.stdout)
                     self.assertEqual(len(body), 1 if program == "barrier_perf" else 4, done.stdout)
                     self.assertEqual({row[8] + row[12] for row in body}, {"00"}, done.stdout)
                     self.assertIn("# Out of bounds values : 0 OK", done.stdout)
+
+    def test_the_latency_of_a_barrier(self):
+        program = str(pathlib.Path(ALL_REDUCE).parent / "barrier_perf")
+        done = launch.run([program, "-t", "2", "-n", "100"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        line = re.search(r"^# Latency \(us\) +: min (\S+), median (\S+), p99 (\S+), max (\S+)$",
+                         done.stdout, re.MULTILINE)
+        self.assertIsNotNone(line, done.stdout)
+        times = [float(text) for text in line.groups()]
+        self.assertEqual(times, sorted(times))
+        self.assertGreater(times[0], 0)
+        row = rows(done.stdout)[0]
+        self.assertEqual(min(float(row[9]), float(row[18])), times[0], done.stdout)
+        self.assertNotIn("Latency", launch.run([program, "-t", "2", "-I", "0"]).stdout)
 
     def test_a_hypercube_of_three_ranks_is_an_error(self):
         program = pathlib.Path(ALL_REDUCE).parent / "hypercube_perf"

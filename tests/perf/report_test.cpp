@@ -57,6 +57,7 @@ TEST(Report, HoldsWhatWasMeasured) {
   EXPECT_EQ(read["out_of_bounds"]["okay"], true);
   EXPECT_EQ(read["average_bus_bandwidth"]["okay"], true);
   EXPECT_TRUE(read["average_bus_bandwidth"]["minimum"].is_null());
+  EXPECT_TRUE(read["latency"].is_null());
   EXPECT_EQ(read["exit_code"], 0);
   EXPECT_TRUE(read["errors"].empty());
 }
@@ -67,7 +68,7 @@ TEST(Report, HoldsIterationsAndFailures) {
   failed.options.report_cputime = true;
   failed.options.sweep.factor = 1;
   failed.options.min_busbw = 2;
-  failed.totals = {7, 1};
+  failed.totals = {7, 1, Statistics{.min = 1, .max = 9, .p50 = 2, .p99 = 8}};
   failed.exit_code = ExitCode::wrong_data;
   failed.errors = {"timed_out: rank 1"};
   failed.rows[0].out_of_place.iteration_times_us = {1, 3};
@@ -81,6 +82,8 @@ TEST(Report, HoldsIterationsAndFailures) {
   EXPECT_EQ(read["results"][0]["in_place_per_iter"]["times_us"], json({1.0, 3.0}));
   EXPECT_EQ(read["out_of_bounds"]["okay"], false);
   EXPECT_EQ(read["average_bus_bandwidth"]["okay"], false);
+  EXPECT_EQ(read["latency"],
+            json({{"min_us", 1.0}, {"p50_us", 2.0}, {"p99_us", 8.0}, {"max_us", 9.0}}));
   EXPECT_EQ(read["exit_code"], 5);
   EXPECT_EQ(read["errors"][0], "timed_out: rank 1");
 }

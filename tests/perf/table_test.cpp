@@ -108,19 +108,26 @@ TEST(Table, BlockingAndCpuTimeAreNamed) {
 
 TEST(Table, ConclusionIsThatOfNcclTests) {
   Options options;
-  EXPECT_EQ(conclusion("all_reduce_perf", options, {0, 41.2}),
+  EXPECT_EQ(conclusion("all_reduce_perf", options, {0, 41.2, {}}),
             "# Out of bounds values : 0 OK\n"
             "# Avg bus bandwidth    : 41.2 \n"
             "#\n"
             "# Collective test concluded: all_reduce_perf\n");
   options.min_busbw = 50;
-  EXPECT_EQ(conclusion("all_reduce_perf", options, {3, 41.2}),
+  EXPECT_EQ(conclusion("all_reduce_perf", options, {3, 41.2, {}}),
             "# Out of bounds values : 3 FAILED\n"
             "# Avg bus bandwidth    : 41.2 FAILED\n"
             "#\n"
             "# Collective test concluded: all_reduce_perf\n");
+  EXPECT_EQ(conclusion("barrier_perf", Options(),
+                       {0, 0, Statistics{.min = 0.2, .max = 1234.5, .p50 = 0.254, .p99 = 9}}),
+            "# Out of bounds values : 0 OK\n"
+            "# Latency (us)         : min 0.20, median 0.25, p99 9.00, max 1234.50\n"
+            "# Avg bus bandwidth    : 0 \n"
+            "#\n"
+            "# Collective test concluded: barrier_perf\n");
   options.min_busbw = 41.2;
-  EXPECT_TRUE(fast_enough(options, {0, 41.2}));
+  EXPECT_TRUE(fast_enough(options, {0, 41.2, {}}));
 }
 
 TEST(Table, NumbersKeepTheirWidth) {
