@@ -22,8 +22,8 @@ class AllGather : public Benchmark {
              const Shape& shape) const override {
     return communicator.all_gather(send, recv, shape.count, shape.type);
   }
-  Work start(Communicator& communicator, const void* send, void* recv,
-             const Shape& shape) const override {
+  Result<Work> start(Communicator& communicator, const void* send, void* recv,
+                     const Shape& shape) const override {
     return communicator.all_gather_async(send, recv, shape.count, shape.type);
   }
 

@@ -20,8 +20,8 @@ class AllReduce : public Benchmark {
     return communicator.all_reduce(send, recv, shape.count, shape.type,
                                    shape.reduction(communicator.rank()));
   }
-  Work start(Communicator& communicator, const void* send, void* recv,
-             const Shape& shape) const override {
+  Result<Work> start(Communicator& communicator, const void* send, void* recv,
+                     const Shape& shape) const override {
     return communicator.all_reduce_async(send, recv, shape.count, shape.type,
                                          shape.reduction(communicator.rank()));
   }

@@ -22,8 +22,8 @@ class AllToAll : public Benchmark {
              const Shape& shape) const override {
     return communicator.all_to_all(send, recv, shape.count, shape.type);
   }
-  Work start(Communicator& communicator, const void* send, void* recv,
-             const Shape& shape) const override {
+  Result<Work> start(Communicator& communicator, const void* send, void* recv,
+                     const Shape& shape) const override {
     return communicator.all_to_all_async(send, recv, shape.count, shape.type);
   }
 

@@ -33,8 +33,8 @@ class AllToAllV : public Benchmark {
     return communicator.all_to_all_v(send, {lists.sent, lists.offsets}, recv,
                                      {lists.received, lists.offsets}, shape.type);
   }
-  Work start(Communicator& communicator, const void* send, void* recv,
-             const Shape& shape) const override {
+  Result<Work> start(Communicator& communicator, const void* send, void* recv,
+                     const Shape& shape) const override {
     const Lists lists(*this, communicator, shape);
     return communicator.all_to_all_v_async(send, {lists.sent, lists.offsets}, recv,
                                            {lists.received, lists.offsets}, shape.type);

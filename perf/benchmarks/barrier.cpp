@@ -26,7 +26,7 @@ class Barrier : public Benchmark {
   Status run(Communicator& communicator, const void*, void*, const Shape&) const override {
     return communicator.barrier();
   }
-  Work start(Communicator& communicator, const void*, void*, const Shape&) const override {
+  Result<Work> start(Communicator& communicator, const void*, void*, const Shape&) const override {
     return communicator.barrier_async();
   }
 

@@ -18,8 +18,8 @@ class Broadcast : public Benchmark {
              const Shape& shape) const override {
     return communicator.broadcast(send, recv, shape.count, shape.type, shape.root);
   }
-  Work start(Communicator& communicator, const void* send, void* recv,
-             const Shape& shape) const override {
+  Result<Work> start(Communicator& communicator, const void* send, void* recv,
+                     const Shape& shape) const override {
     return communicator.broadcast_async(send, recv, shape.count, shape.type, shape.root);
   }
 

@@ -25,8 +25,8 @@ class Gather : public Benchmark {
              const Shape& shape) const override {
     return communicator.gather(send, recv, shape.count, shape.type, shape.root);
   }
-  Work start(Communicator& communicator, const void* send, void* recv,
-             const Shape& shape) const override {
+  Result<Work> start(Communicator& communicator, const void* send, void* recv,
+                     const Shape& shape) const override {
     return communicator.gather_async(send, recv, shape.count, shape.type, shape.root);
   }
 

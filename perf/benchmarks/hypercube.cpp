@@ -1,11 +1,8 @@
 // hypercube_perf: measures and checks exchanges along the edges of a hypercube: in round k ranks
 // 2^k apart exchange all they have, until every rank has every block. An all-gather by recursive
 // doubling that is made of sends and receives, as nccl-tests' program of that name.
-#include <cstddef>
-#include <cstring>
+#include "benchmarks/hypercube.h"
 
-#include "base/error.h"
-#include "base/try.h"
 #include "benchmarks/benchmarks.h"
 
 namespace tutti::perf {
@@ -28,31 +25,11 @@ class Hypercube : public Benchmark {
 
   Status run(Communicator& communicator, const void* send, void* recv,
              const Shape& shape) const override {
-    const int rank = communicator.rank();
-    const int size = communicator.size();
-    if ((size & (size - 1)) != 0) {
-      return error(Code::invalid_argument,
-                   "a hypercube has 2, 4, 8, ... ranks, and these are {}; start another number",
-                   size);
-    }
-    auto* const blocks = static_cast<std::byte*>(recv);
-    const auto at = [&](int block) { return blocks + block * shape.bytes(); };
-    if (send != at(rank) && shape.count > 0) {
-      std::memcpy(at(rank), send, static_cast<std::size_t>(shape.bytes()));
-    }
-    for (int bit = 1; bit < size; bit *= 2) {
-      const int mine = rank & ~(bit - 1);  // first of the blocks that this rank has
-      const std::int64_t count = shape.count * bit;
-      TUTTI_TRY(communicator.send_recv(at(mine), count, rank ^ bit, at(mine ^ bit), count,
-                                       rank ^ bit, shape.type));
-    }
-    return {};
-  }
-  // Each exchange needs the one before it: there is nothing to leave running.
-  Work start(Communicator& communicator, const void* send, void* recv,
-             const Shape& shape) const override {
-    const Status outcome = run(communicator, send, recv, shape);
-    return outcome.ok() ? Work() : communicator.barrier_async();
+    const auto exchange = [&](const void* sent, void* received, std::int64_t count, int peer) {
+      return communicator.send_recv(sent, count, peer, received, count, peer, shape.type);
+    };
+    return exchange_along_edges(send, recv, shape, communicator.rank(), communicator.size(),
+                                exchange);
   }
 
   Pattern input(const Shape& shape, int rank, int, int) const override {

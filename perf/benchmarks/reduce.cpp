@@ -23,8 +23,8 @@ class Reduce : public Benchmark {
     return communicator.reduce(send, recv, shape.count, shape.type,
                                shape.reduction(communicator.rank()), shape.root);
   }
-  Work start(Communicator& communicator, const void* send, void* recv,
-             const Shape& shape) const override {
+  Result<Work> start(Communicator& communicator, const void* send, void* recv,
+                     const Shape& shape) const override {
     return communicator.reduce_async(send, recv, shape.count, shape.type,
                                      shape.reduction(communicator.rank()), shape.root);
   }

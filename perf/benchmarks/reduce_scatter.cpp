@@ -23,8 +23,8 @@ class ReduceScatter : public Benchmark {
     return communicator.reduce_scatter(send, recv, shape.count, shape.type,
                                        shape.reduction(communicator.rank()));
   }
-  Work start(Communicator& communicator, const void* send, void* recv,
-             const Shape& shape) const override {
+  Result<Work> start(Communicator& communicator, const void* send, void* recv,
+                     const Shape& shape) const override {
     return communicator.reduce_scatter_async(send, recv, shape.count, shape.type,
                                              shape.reduction(communicator.rank()));
   }

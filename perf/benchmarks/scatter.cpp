@@ -22,8 +22,8 @@ class Scatter : public Benchmark {
              const Shape& shape) const override {
     return communicator.scatter(send, recv, shape.count, shape.type, shape.root);
   }
-  Work start(Communicator& communicator, const void* send, void* recv,
-             const Shape& shape) const override {
+  Result<Work> start(Communicator& communicator, const void* send, void* recv,
+                     const Shape& shape) const override {
     return communicator.scatter_async(send, recv, shape.count, shape.type, shape.root);
   }
 

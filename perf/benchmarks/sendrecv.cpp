@@ -24,8 +24,8 @@ class SendRecv : public Benchmark {
     return communicator.send_recv(send, shape.count, next(communicator), recv, shape.count,
                                   previous(communicator), shape.type);
   }
-  Work start(Communicator& communicator, const void* send, void* recv,
-             const Shape& shape) const override {
+  Result<Work> start(Communicator& communicator, const void* send, void* recv,
+                     const Shape& shape) const override {
     return communicator.send_recv_async(send, shape.count, next(communicator), recv, shape.count,
                                         previous(communicator), shape.type);
   }

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/try.h"
 #include "common/data.h"
 #include "common/options.h"
 #include "tutti/communicator.h"
@@ -60,8 +61,14 @@ class Benchmark {
 
   virtual Status run(Communicator& communicator, const void* send, void* recv,
                      const Shape& shape) const = 0;
-  virtual Work start(Communicator& communicator, const void* send, void* recv,
-                     const Shape& shape) const = 0;
+  // Leaves the operation running; one that cannot be left runs at once.
+  virtual Result<Work> start(Communicator& communicator, const void* send, void* recv,
+                             const Shape& shape) const {
+    TUTTI_TRY(run(communicator, send, recv, shape));
+    return Work();
+  }
+  // What aligns the ranks before and between operations.
+  virtual Status barrier(Communicator& communicator) const { return communicator.barrier(); }
 
   // What `rank` of `ranks` sends in a block, and what it must receive in one.
   virtual Pattern input(const Shape& shape, int rank, int ranks, int block) const = 0;

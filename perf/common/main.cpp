@@ -1,125 +1,22 @@
 #include "common/main.h"
 
-#include <unistd.h>
-
-#include <algorithm>
-#include <cstdio>
-#include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "base/try.h"
-#include "common/options.h"
+#include "common/job.h"
 #include "common/session.h"
 
 namespace tutti::perf {
-namespace {
-
-std::string host_name() {
-  char text[256] = {};
-  return ::gethostname(text, sizeof(text) - 1) == 0 ? text : "this host";
-}
-
-// This process's place among the processes, and one bootstrap for each of its ranks.
-struct Job {
-  Config config;
-  World processes;
-  World first_rank;  // of the ranks that this process runs
-};
-
-Result<Job> find_job(const Options& options) {
-  Job job;
-  TUTTI_TRY_ASSIGN(job.config, Config::from_env());
-  if (options.timeout_s > 0) {
-    job.config.timeout_ms = static_cast<std::int64_t>(options.timeout_s * 1000);
-  }
-  TUTTI_TRY_ASSIGN(job.processes, world_from_env(job.config));
-  job.first_rank = job.processes;
-  job.first_rank.rank *= options.threads;
-  job.first_rank.size *= options.threads;
-  job.first_rank.local_rank *= options.threads;
-  job.first_rank.local_size *= options.threads;
-  return job;
-}
-
-// Collective over the threads and the processes.
-Result<Communicator> join(const Job& job, const World& world,
-                          const std::unique_ptr<Bootstrap>& in_process) {
-  if (in_process) return Communicator::create(*in_process, job.config);
-  TUTTI_TRY_ASSIGN(auto bootstrap, bootstrap_tcp(world, job.config));
-  return Communicator::create(*bootstrap, job.config);
-}
-
-class Program {
- public:
-  Program(const Benchmark& benchmark, const Options& options, std::vector<std::string> arguments)
-      : benchmark_(benchmark), options_(options), arguments_(std::move(arguments)) {}
-
-  ExitCode run() const {
-    const auto job = find_job(options_);
-    if (!job.ok()) {
-      print_error(benchmark_.program(), host_name(), job.status());
-      return exit_code(job.status());
-    }
-    const auto threads = static_cast<std::size_t>(options_.threads);
-    // One process alone needs no network.
-    std::vector<std::unique_ptr<Bootstrap>> bootstraps(threads);
-    if (job->processes.size == 1) {
-      bootstraps = bootstrap_in_process(options_.threads, job->config);
-    }
-    std::vector<ExitCode> codes(threads);
-    const auto run_thread = [&](std::size_t i) {
-      codes[i] = run_rank(*job, static_cast<int>(i), bootstraps[i]);
-    };
-    std::vector<std::thread> others;
-    for (std::size_t i = 1; i < threads; ++i) others.emplace_back(run_thread, i);
-    run_thread(0);
-    for (std::thread& other : others) other.join();
-    return *std::max_element(codes.begin(), codes.end());
-  }
-
- private:
-  ExitCode run_rank(const Job& job, int thread,
-                    const std::unique_ptr<Bootstrap>& in_process) const {
-    World world = job.first_rank;
-    world.rank += thread;
-    world.local_rank += thread;
-    auto communicator = join(job, world, in_process);
-    if (!communicator.ok()) {
-      print_error(benchmark_.program(), whereabouts(world.rank, host_name()),
-                  communicator.status());
-      return exit_code(communicator.status());
-    }
-    return Session(*communicator, benchmark_, options_, arguments_).run();
-  }
-
-  const Benchmark& benchmark_;
-  const Options& options_;
-  std::vector<std::string> arguments_;
-};
-
-// Help and version come once, from rank 0. Errors come from every rank: a launcher that sees the
-// first of them end may end the others before they speak.
-bool speaks_for_all() {
-  const auto config = Config::from_env();
-  if (!config.ok()) return true;
-  const auto world = world_from_env(*config);
-  return !world.ok() || world->rank == 0;
-}
-
-}  // namespace
 
 int run_main(int argc, char** argv, const Benchmark& benchmark) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const ParsedOptions parsed =
       parse_options(std::string(benchmark.program()), arguments, benchmark.defaults());
-  if (!parsed.options) {
-    const bool failed = parsed.code != ExitCode::ok;
-    if (failed || speaks_for_all()) std::fputs(parsed.text.c_str(), failed ? stderr : stdout);
-    return static_cast<int>(parsed.code);
-  }
-  return static_cast<int>(Program(benchmark, *parsed.options, arguments).run());
+  if (!parsed.options) return refuse(parsed);
+  return static_cast<int>(
+      run_ranks(benchmark.program(), *parsed.options, [&](Communicator& communicator) {
+        return Session(communicator, benchmark, *parsed.options, arguments).run();
+      }));
 }
 
 }  // namespace tutti::perf

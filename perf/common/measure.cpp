@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "base/try.h"
@@ -60,7 +61,7 @@ class Operation {
     const Windows at = windows(i);
     return bench_.benchmark.run(bench_.communicator, at.send.data(), at.recv.data(), shape_);
   }
-  Work start(std::int64_t i) {
+  Result<Work> start(std::int64_t i) {
     const Windows at = windows(i);
     return bench_.benchmark.start(bench_.communicator, at.send.data(), at.recv.data(), shape_);
   }
@@ -78,11 +79,15 @@ Status iterate(Bench& bench, Operation& operation, std::int64_t i, std::vector<W
   if (aggregated == 1) {
     TUTTI_TRY(operation.run(i));
   } else {
-    for (std::int64_t k = 0; k < aggregated; ++k) in_flight.push_back(operation.start(i));
+    for (std::int64_t k = 0; k < aggregated; ++k) {
+      TUTTI_TRY_ASSIGN(Work work, operation.start(i));
+      in_flight.push_back(std::move(work));
+    }
     for (const Work& work : in_flight) TUTTI_TRY(work.wait());
     in_flight.clear();
   }
-  return bench.options.blocking == Blocking::barrier ? bench.communicator.barrier() : Status();
+  return bench.options.blocking == Blocking::barrier ? bench.benchmark.barrier(bench.communicator)
+                                                     : Status();
 }
 
 // Microseconds per iteration on this rank, and of each iteration when they were timed one by one.
@@ -102,7 +107,7 @@ Result<Timing> time_iterations(Bench& bench, const Shape& shape, Placement place
   const bool one_by_one = options.per_iteration || pauses;
   Timing timing;
   if (one_by_one) timing.iterations_us.reserve(static_cast<std::size_t>(options.iterations));
-  TUTTI_TRY(bench.communicator.barrier());
+  TUTTI_TRY(bench.benchmark.barrier(bench.communicator));
   const auto start = now(options.report_cputime);
   auto lap = start;
   for (std::int64_t i = 0; i < options.iterations; ++i) {
@@ -110,7 +115,7 @@ Result<Timing> time_iterations(Bench& bench, const Shape& shape, Placement place
     if (!one_by_one) continue;
     const auto end = now(options.report_cputime);
     timing.iterations_us.push_back((end - lap).count());
-    if (pauses) TUTTI_TRY(bench.communicator.barrier());
+    if (pauses) TUTTI_TRY(bench.benchmark.barrier(bench.communicator));
     lap = pauses ? now(options.report_cputime) : end;
   }
   const double total =

@@ -68,6 +68,7 @@ Status Communicator::broadcast(const void* send, void* recv, std::int64_t count,
   return {};
 }
 
+Work::Work() noexcept = default;
 Work::Work(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
 Status Work::wait() const {
   return state_->outcome;
@@ -91,8 +92,8 @@ class Copy : public Benchmark {
              const Shape& shape) const override {
     return communicator.all_reduce(send, recv, shape.count, shape.type, shape.reduction(0));
   }
-  Work start(Communicator& communicator, const void* send, void* recv,
-             const Shape& shape) const override {
+  Result<Work> start(Communicator& communicator, const void* send, void* recv,
+                     const Shape& shape) const override {
     return Work(std::make_shared<Work::State>(Work::State{
         communicator.all_reduce(send, recv, shape.count, shape.type, shape.reduction(0))}));
   }

@@ -7,7 +7,7 @@ import re
 import subprocess
 
 # Built only where MPI is installed.
-NEEDS_MPI = r'#include [<"](tutti/)?mpi\.h[">]'
+NEEDS_MPI = r'#include ([<"](tutti/)?mpi\.h[">]|"mpi/)'
 TEST_ENDINGS = ("_test.cpp", "_test.py", "_test.c", "_test.sh")
 
 
