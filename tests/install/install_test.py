@@ -172,7 +172,7 @@ class Test:
         programs = {path.name for path in (self.prefix / "bin").iterdir()}
         wanted = {"tutti"} | {f"{what}_perf" for what in (
             "all_gather", "all_reduce", "alltoall", "alltoallv", "barrier", "broadcast", "gather",
-            "hypercube", "rdma", "reduce", "reduce_scatter", "scatter", "sendrecv")}
+            "hypercube", "overlap", "rdma", "reduce", "reduce_scatter", "scatter", "sendrecv")}
         if programs != wanted:
             raise Failure(f"programs installed: {sorted(programs)}, wanted: {sorted(wanted)}")
         for program in programs:

@@ -14,6 +14,7 @@ import launch
 
 ALL_REDUCE = os.environ["ALL_REDUCE_PERF"]
 BROADCAST = os.environ["BROADCAST_PERF"]
+OVERLAP = os.environ["OVERLAP_PERF"]
 RDMA = os.environ["RDMA_PERF"]
 NUMBER = r" +[0-9.e+]+"
 ROW = re.compile(
@@ -32,7 +33,7 @@ class EveryCollective(unittest.TestCase):
     def test_results(self):
         folder = pathlib.Path(ALL_REDUCE).parent
         programs = sorted(path.name for path in folder.glob("*_perf")
-                          if not path.name.startswith(("mpi_", "rdma_")))
+                          if not path.name.startswith(("mpi_", "overlap_", "rdma_")))
         self.assertEqual(len(programs), 12, programs)
         for program in programs:
             for ranks in (1, 2, 3, 4):
@@ -190,6 +191,47 @@ class Rdma(unittest.TestCase):
         done = launch.run([RDMA, "-b", "lots"])
         self.assertEqual(done.returncode, 2)
         self.assertIn("lots", done.stderr)
+
+
+class Overlap(unittest.TestCase):
+    """overlap_perf: communication beside computation, every result checked."""
+
+    QUICK = ("-b", "4", "-e", "64K", "-f", "128", "-n", "3", "-w", "1")
+
+    def test_table(self):
+        for ranks in (1, 3):
+            done = launch.run([OVERLAP, "-t", str(ranks), *self.QUICK])
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual([row[0] + " " + row[6] for row in rows(done.stdout)],
+                             ["4 0", "512 0", "65536 0"], done.stdout)
+
+    def test_json_under_every_launcher(self):
+        for launcher in launch.launchers():
+            with self.subTest(launcher):
+                done = launch.run(launch.command(launcher, 2, OVERLAP, *self.QUICK, "--json"))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                report = json.loads(done.stdout)
+                self.assertEqual(report["ranks"], 2)
+                for row in report["results"]:
+                    parts = row["compute_us"], row["communication_us"]
+                    self.assertGreater(min(parts), 0)
+                    self.assertAlmostEqual(row["overlap"],
+                                           (sum(parts) - row["both_us"]) / min(parts))
+
+    def test_help_and_bad_input(self):
+        done = launch.run(launch.command("tutti", 2, OVERLAP, "--help"))
+        self.assertEqual(done.stdout.count("--minbytes"), 1, done.stdout)
+        done = launch.run([OVERLAP, "-b", "lots"])
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('overlap_perf: --minbytes: "lots" is not a size', done.stderr)
+
+    def test_memory_that_there_is_not(self):
+        sanitizers = {name: os.environ.get(name, "") + " allocator_may_return_null=1"
+                      for name in ("ASAN_OPTIONS", "TSAN_OPTIONS")}
+        done = launch.run([OVERLAP, "-b", "512T", "-e", "512T"], **sanitizers)
+        self.assertEqual(done.returncode, 3, done.stdout)
+        self.assertRegex(done.stderr, r"overlap_perf: rank 0 on \S+: unavailable: cannot allocate "
+                         r"two buffers of \d+ bytes; give a smaller --maxbytes")
 
 
 class Threads(unittest.TestCase):
