@@ -132,7 +132,8 @@ template <typename Value>
 auto reduce_at(Position at, const Series& series, Value value) {
   at.rank = std::max(series.place, 0);
   auto result = value(at);
-  if (!series.everyone()) return static_cast<decltype(result)>(result / series.factor);
+  using Result = decltype(result);
+  if (!series.everyone()) return static_cast<Result>(result / static_cast<Result>(series.factor));
   for (at.rank = 1; at.rank < at.ranks; ++at.rank) {
     result = combine(result, value(at), series.op.op);
   }
