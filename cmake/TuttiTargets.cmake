@@ -20,16 +20,19 @@ if(TUTTI_SANITIZE)
 endif()
 
 # tutti_layer(plan SOURCES a.cpp b.cpp LAYERS base): the object library tutti_plan. LAYERS are the
-# layers that it may use, as docs/ARCHITECTURE.md draws them.
+# layers that it may use, as docs/ARCHITECTURE.md draws them. FOR_PROGRAMS keeps it, and what it
+# links, out of the library.
 function(tutti_layer name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LAYERS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "FOR_PROGRAMS" "" "SOURCES;LAYERS;LIBRARIES" ${ARGN})
   add_library(tutti_${name} OBJECT ${ARG_SOURCES})
   set_target_properties(tutti_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_include_directories(tutti_${name} PUBLIC
     ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
   list(TRANSFORM ARG_LAYERS PREPEND tutti_)
   target_link_libraries(tutti_${name} PUBLIC tutti_flags ${ARG_LAYERS} ${ARG_LIBRARIES})
-  set_property(GLOBAL APPEND PROPERTY TUTTI_LAYERS tutti_${name})
+  if(NOT ARG_FOR_PROGRAMS)
+    set_property(GLOBAL APPEND PROPERTY TUTTI_LAYERS tutti_${name})
+  endif()
 endfunction()
 
 # Every object of the library, for tests of internals (object libraries do not link transitively).

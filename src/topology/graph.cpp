@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -13,8 +14,8 @@ namespace tutti::topology {
 namespace {
 
 constexpr std::array<std::string_view, kNodeKinds> kNodeNames = {
-    "machine",    "package", "numa",     "l3",  "core", "host_bridge",
-    "pci_switch", "gpu",     "nvswitch", "nic", "port", "network"};
+    "machine", "package",  "numa", "l3",   "core",    "host_bridge", "pci_switch",
+    "gpu",     "nvswitch", "nic",  "port", "network", "pci_device"};
 constexpr std::array<std::string_view, kLinkKinds> kLinkNames = {
     "inside", "pcie", "nvlink", "xgmi", "c2c", "socket", "wire"};
 
@@ -46,6 +47,25 @@ Status check_link(const Graph& graph, const Link& link) {
       link.latency_s < 0) {
     return error(Code::internal, "topology: a {} link joins {} and {}, {} of {} bytes/s and {} s",
                  name(link.kind), link.a, link.b, link.count, link.bandwidth, link.latency_s);
+  }
+  return {};
+}
+
+// Every node below another has a link to it, so that paths never break off.
+Status check_tree(const Graph& graph) {
+  if (graph.nodes.empty()) {
+    return Status::error(Code::internal, "topology: the graph has no machine");
+  }
+  std::vector<bool> linked(graph.nodes.size(), false);
+  for (const Link& link : graph.links) {
+    const auto child = static_cast<std::size_t>(link.b);
+    linked[child] = linked[child] || graph.nodes[child].parent == link.a;
+  }
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (graph.nodes[i].parent != kNoNode && !linked[i]) {
+      return error(Code::internal, "topology: no link joins {} and its parent",
+                   graph.nodes[i].name);
+    }
   }
   return {};
 }
@@ -160,6 +180,13 @@ NodeId add_node(Graph& graph, Node node) {
   return static_cast<NodeId>(graph.nodes.size()) - 1;
 }
 
+NodeId add_child(Graph& graph, Node node, Link up) {
+  up.a = node.parent;
+  up.b = add_node(graph, std::move(node));
+  add_link(graph, std::move(up));
+  return static_cast<NodeId>(graph.nodes.size()) - 1;
+}
+
 void add_link(Graph& graph, Link link) {
   if (link.a > link.b) {
     std::swap(link.a, link.b);
@@ -182,10 +209,11 @@ void set_attribute(Node& node, Attribute attribute) {
 
 void make_names_unique(Graph& graph) {
   std::set<std::string, std::less<>> taken;
+  std::map<std::string, int, std::less<>> copies;
   for (Node& node : graph.nodes) {
     const std::string wanted = node.name;
-    for (int copy = 2; !taken.insert(node.name).second; ++copy) {
-      node.name = fmt::format("{}.{}", wanted, copy);
+    while (!taken.insert(node.name).second) {
+      node.name = fmt::format("{}.{}", wanted, ++copies.try_emplace(wanted, 1).first->second);
     }
   }
 }
@@ -207,10 +235,7 @@ Status check(const Graph& graph) {
                    graph.nodes[static_cast<std::size_t>(link.b)].name);
     }
   }
-  if (graph.nodes.empty()) {
-    return Status::error(Code::internal, "topology: the graph has no machine");
-  }
-  return {};
+  return check_tree(graph);
 }
 
 }  // namespace tutti::topology

@@ -30,11 +30,12 @@ enum class NodeKind : std::uint8_t {
   pci_switch,   // one PCIe switch, all its ports; bridges of one device are of this kind too
   gpu,          // one device that a rank can use: a partition of a card where cards are split
   nvswitch,
-  nic,      // one PCI function with network ports, or a network device that is not on PCI
-  port,     // one port of a NIC, which is what a transport opens; child of the NIC
-  network,  // everything outside; the one node without a parent beside the machine
+  nic,         // one PCI function with network ports, or a network device that is not on PCI
+  port,        // one port of a NIC, which is what a transport opens; child of the NIC
+  network,     // everything outside; the one node without a parent beside the machine
+  pci_device,  // on PCI, and the source does not tell what it is
 };
-constexpr int kNodeKinds = 12;
+constexpr int kNodeKinds = 13;
 
 enum class LinkKind : std::uint8_t {
   inside,  // a step of the tree that is no bus of its own: core to L3, NUMA node to package
@@ -56,20 +57,20 @@ constexpr NodeId kNoNode = -1;
 // One fact, who said so ("sysfs", "nvml", "hwloc", "nccl-xml", "hwloc-xml", "synthetic"; "default"
 // for a figure out of our tables), and what a reader should know of it (empty mostly).
 struct Attribute {
-  std::string name;
-  std::string value;
-  std::string source;
-  std::string note;
+  std::string name = {};
+  std::string value = {};
+  std::string source = {};
+  std::string note = {};
   bool operator==(const Attribute&) const = default;
 };
 
 struct Node {
   NodeKind kind = NodeKind::machine;
   NodeId parent = kNoNode;
-  int index = -1;      // packages, NUMA nodes, cores: the system's number; GPUs, NICs: ours, from 0
-  std::string name;    // unique in the graph: "gpu0", "mlx5_0", "mlx5_0/1", "numa1"
-  std::string bus_id;  // "0000:18:00.0" in lower case; empty when not on PCI or unknown
-  std::vector<Attribute> attributes;  // names in docs/topology.md
+  int index = -1;  // packages, NUMA nodes, cores: the system's number; GPUs, NICs: ours, from 0
+  std::string name = {};    // unique in the graph: "gpu0", "mlx5_0", "mlx5_0/1", "numa1"
+  std::string bus_id = {};  // "0000:18:00.0" in lower case; empty when not on PCI or unknown
+  std::vector<Attribute> attributes = {};  // names in docs/topology.md
   bool operator==(const Node&) const = default;
 };
 
@@ -78,11 +79,11 @@ struct Link {
   NodeId a = kNoNode;
   NodeId b = kNoNode;
   LinkKind kind = LinkKind::inside;
-  int count = 1;         // how many are bundled: NVLinks of a pair, lanes of a PCIe link
-  double bandwidth = 0;  // bytes/s in each direction, of the bundle; 0 unknown, limits nothing
-  double latency_s = 0;  // one way; 0 unknown
-  std::string source;    // as of an attribute, for the bandwidth
-  std::string note;
+  int count = 1;            // how many are bundled: NVLinks of a pair, lanes of a PCIe link
+  double bandwidth = 0;     // bytes/s in each direction, of the bundle; 0 unknown, limits nothing
+  double latency_s = 0;     // one way; 0 unknown
+  std::string source = {};  // as of an attribute, for the bandwidth
+  std::string note = {};
   bool operator==(const Link&) const = default;
 };
 
@@ -130,6 +131,8 @@ inline NodeId other(const Link& link, NodeId node) {
 
 // ---- Building ----
 NodeId add_node(Graph& graph, Node node);
+// Adds a node and the link to its parent: `up` needs no ends. REQUIRES: node.parent is there.
+NodeId add_child(Graph& graph, Node node, Link up = {});
 // Orders the ends; the caller sees to it that there is no such link yet.
 void add_link(Graph& graph, Link link);
 // Replaces the attribute of that name, or appends it. An empty value adds nothing.

@@ -1,0 +1,81 @@
+#include "topology/correct.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "topology/rates.h"
+
+namespace tutti::topology {
+namespace {
+
+constexpr double kIdleGigatransfersMax = 5;
+
+unsigned hex_of(const Node& node, std::string_view attribute) {
+  std::string_view text = value_of(node, attribute);
+  text.remove_prefix(text.starts_with("0x") ? 2 : 0);
+  unsigned value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  return value;
+}
+
+void note(Node& node, Link& link, double bandwidth, std::string text) {
+  for (Attribute& attribute : node.attributes) {
+    if (attribute.name == "link_speed") {
+      attribute.note = text;
+    }
+  }
+  link.bandwidth = bandwidth;
+  link.source = "default";
+  link.note = std::move(text);
+}
+
+void correct_gpu(Node& gpu, Link& up) {
+  const double built_for = gpu_gigatransfers(hex_of(gpu, "vendor"), hex_of(gpu, "device"));
+  const double now = gigatransfers(value_of(gpu, "link_speed"));
+  if (now > 0 && now <= kIdleGigatransfersMax && built_for > kIdleGigatransfersMax) {
+    note(gpu, up, pcie_bandwidth(built_for, up.count),
+         fmt::format("idle speed; planned with {} GT/s, which the device is built for", built_for));
+  }
+}
+
+void correct_switch(Graph& graph, NodeId id, Link& up, double fastest_below) {
+  Node& node = graph.nodes[static_cast<std::size_t>(id)];
+  const double now = gigatransfers(value_of(node, "link_speed"));
+  if (now > 0 && now <= kIdleGigatransfersMax && fastest_below > up.bandwidth) {
+    note(node, up, fastest_below,
+         "slower than a device below: an idle or placeholder speed; planned with that device's");
+  }
+}
+
+}  // namespace
+
+void correct_links(Graph& graph) {
+  std::vector<int> up(graph.nodes.size(), -1);
+  for (std::size_t i = 0; i < graph.links.size(); ++i) {
+    const Link& link = graph.links[i];
+    const auto child = static_cast<std::size_t>(link.b);
+    if (link.kind == LinkKind::pcie && graph.nodes[child].parent == link.a) {
+      up[child] = static_cast<int>(i);
+    }
+  }
+  // Children come after their parents, so that this sees a switch after all that is below it.
+  std::vector<double> fastest_below(graph.nodes.size(), 0);
+  for (std::size_t i = graph.nodes.size(); i-- > 0;) {
+    Node& node = graph.nodes[i];
+    if (up[i] < 0) {
+      continue;
+    }
+    Link& link = graph.links[static_cast<std::size_t>(up[i])];
+    if (node.kind == NodeKind::gpu) {
+      correct_gpu(node, link);
+    } else if (node.kind == NodeKind::pci_switch) {
+      correct_switch(graph, static_cast<NodeId>(i), link, fastest_below[i]);
+    }
+    double& above = fastest_below[static_cast<std::size_t>(node.parent)];
+    above = std::max(above, link.bandwidth);
+  }
+}
+
+}  // namespace tutti::topology

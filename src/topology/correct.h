@@ -1,0 +1,15 @@
+// Known faults of sources, put right with a note on the attribute and on the link, so that nobody
+// plans with them and nobody wonders where a number came from.
+#pragma once
+
+#include "topology/graph.h"
+
+namespace tutti::topology {
+
+// Links that show a power-saving or placeholder speed. An idle GPU trains its link down to 2.5 or
+// 5 GT/s, and some switches show such a speed upstream for good; planning with it halves what a
+// machine can do or worse. A GPU gets the speed it is built for, a switch that of the fastest
+// device below it.
+void correct_links(Graph& graph);
+
+}  // namespace tutti::topology

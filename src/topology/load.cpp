@@ -1,0 +1,26 @@
+#include "topology/load.h"
+
+#include "base/try.h"
+#include "topology/nccl_xml.h"
+#include "topology/xml_file.h"
+
+namespace tutti::topology {
+
+Result<Graph> load_text(const std::string& name, std::string_view text) {
+  TUTTI_TRY_ASSIGN(const XmlFile file, XmlFile::parse(name, text));
+  const std::string_view root = file.root().name();
+  if (root == "system" || root == "graphs") {
+    return load_nccl_xml(file);
+  }
+  return file.error_at(file.root(),
+                       "the outermost element is <{}>; a topology is <system> (NCCL) or <topology> "
+                       "(hwloc)",
+                       root);
+}
+
+Result<Graph> load_file(const std::string& path) {
+  TUTTI_TRY_ASSIGN(const std::string text, read_text(path));
+  return load_text(path, text);
+}
+
+}  // namespace tutti::topology

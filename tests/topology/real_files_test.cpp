@@ -1,0 +1,123 @@
+// Every topology file of the collection loads to what its manifest counts, or fails as it should.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "topology/load.h"
+#include "topology/nccl_xml.h"
+#include "topology/path.h"
+#include "topology/xml_file.h"
+
+namespace tutti::topology {
+namespace {
+
+using nlohmann::json;
+const std::filesystem::path kFiles = TUTTI_TOPOLOGY_FILES;
+
+std::vector<json> manifest() {
+  std::ifstream stream(kFiles / "MANIFEST.json");
+  return stream ? json::parse(stream).get<std::vector<json>>() : std::vector<json>();
+}
+
+struct File : testing::TestWithParam<json> {
+  std::string name = GetParam()["file"];
+  std::string path = kFiles / name;
+  std::string format = GetParam()["format"];
+};
+
+std::size_t count(const Graph& graph, NodeKind kind) {
+  return of_kind(graph, kind).size();
+}
+
+std::size_t elements(const XmlFile& file, const char* path) {
+  return file.root().select_nodes(path).size();
+}
+
+// NUMA nodes that the file names: one of the collection names two of them twice.
+std::size_t numa_nodes(const XmlFile& file) {
+  std::set<std::string> names;
+  for (const auto& cpu : file.root().select_nodes("//cpu")) {
+    names.insert(cpu.node().attribute("numaid").value());
+  }
+  return names.size();
+}
+
+void expect_nccl_counts(const Graph& graph, const XmlFile& file, const json& counts) {
+  EXPECT_EQ(elements(file, "//cpu"), counts["cpu"]);
+  EXPECT_EQ(count(graph, NodeKind::numa), numa_nodes(file));
+  EXPECT_EQ(count(graph, NodeKind::port), counts["net"]);
+  // A partial file has no <gpu> and no <nic>, or not for all.
+  EXPECT_GE(count(graph, NodeKind::gpu), counts["gpu"]);
+  EXPECT_GE(count(graph, NodeKind::nic), counts["nic"]);
+  std::size_t pci = 0;
+  for (const Node& node : graph.nodes) {
+    pci += !node.bus_id.empty() && node.kind != NodeKind::nvswitch;
+  }
+  EXPECT_EQ(pci, counts["pci"]);
+  int xgmi = 0;
+  int nvlinks = 0;
+  for (const Link& link : graph.links) {
+    xgmi += link.kind == LinkKind::xgmi;
+    nvlinks += link.kind == LinkKind::nvlink ? link.count : 0;
+  }
+  EXPECT_EQ(2 * xgmi, counts["xgmi_tags"]);
+  int unplaced = 0;
+  for (const Node& node : graph.nodes) {
+    const std::string text(value_of(node, "unplaced_links"));
+    unplaced += text.empty() ? 0 : std::stoi(text);
+  }
+  EXPECT_EQ(nvlinks + unplaced, counts["nvlink_count"]);
+}
+
+void expect_round_trip(const Graph& graph) {
+  const std::string text = nccl_xml(graph);
+  const auto again = load_text("written", text);
+  ASSERT_TRUE(again.ok()) << again.status().message() << '\n' << text;
+  EXPECT_EQ(again->nodes, graph.nodes) << text;
+  EXPECT_EQ(again->links, graph.links) << text;
+}
+
+TEST_P(File, HoldsWhatTheManifestCounts) {
+  if (format == "hwloc") {
+    GTEST_SKIP() << "NCCL's files alone are read";
+  }
+  const auto graph = load_file(path);
+  if (format == "graphs") {
+    ASSERT_FALSE(graph.ok());
+    EXPECT_THAT(std::string(graph.status().message()),
+                testing::HasSubstr("ncv4-graph.xml:1: this is an NCCL graph file"));
+    return;
+  }
+  ASSERT_TRUE(graph.ok()) << graph.status().message();
+  ASSERT_TRUE(check(*graph).ok());
+  if (format == "nccl-topo") {
+    const auto text = read_text(path);
+    const auto file = XmlFile::parse(name, *text);
+    expect_nccl_counts(*graph, *file, GetParam());
+    expect_round_trip(*graph);
+  }
+}
+
+std::string test_name(const testing::TestParamInfo<json>& info) {
+  std::string name = info.param["file"];
+  for (char& c : name) {
+    c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  }
+  return name;
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(File);
+INSTANTIATE_TEST_SUITE_P(Real, File, testing::ValuesIn(manifest()), test_name);
+
+TEST(RealFiles, AreThere) {
+  if (manifest().empty()) {
+    GTEST_SKIP() << "configure with -DTUTTI_TOPOLOGY_FILES=FOLDER to test files of real machines";
+  }
+}
+
+}  // namespace
+}  // namespace tutti::topology
