@@ -1,6 +1,7 @@
 #include "topology/build.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <set>
 #include <tuple>
@@ -165,6 +166,16 @@ bool is_nic_class(std::string_view pci_class) {
 }
 bool is_bridge_class(std::string_view pci_class) {
   return pci_class.starts_with("0x0604");
+}
+
+bool is_gpu_vendor(std::string_view vendor) {
+  return vendor == "0x10de" || vendor == "0x1002";
+}
+
+std::string port_state(std::string_view text) {
+  constexpr std::array<std::string_view, 5> kStates = {"", "down", "init", "armed", "active"};
+  const std::size_t state = text.empty() ? 0 : static_cast<std::size_t>(text[0] - '0');
+  return std::string(state < kStates.size() ? kStates[state] : "");
 }
 
 Status finish(Graph& graph) {

@@ -19,6 +19,11 @@ Link pcie_up(const Node& node, std::string_view source);
 bool is_gpu_class(std::string_view pci_class);
 bool is_nic_class(std::string_view pci_class);
 bool is_bridge_class(std::string_view pci_class);
+// NVIDIA and AMD: others make display adapters, which are no devices to compute on.
+bool is_gpu_vendor(std::string_view vendor);
+
+// "4", "4: ACTIVE" -> "active"; verbs' port states.
+std::string port_state(std::string_view text);
 
 // "000000ff,ffff0000" or "0x000000ff,0xffff0000" -> "16-39". A word left out is zero, as hwloc
 // writes it. Empty if there is no bit, or if this is no mask.

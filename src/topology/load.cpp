@@ -1,6 +1,7 @@
 #include "topology/load.h"
 
 #include "base/try.h"
+#include "topology/hwloc_xml.h"
 #include "topology/nccl_xml.h"
 #include "topology/xml_file.h"
 
@@ -11,6 +12,9 @@ Result<Graph> load_text(const std::string& name, std::string_view text) {
   const std::string_view root = file.root().name();
   if (root == "system" || root == "graphs") {
     return load_nccl_xml(file);
+  }
+  if (root == "topology") {
+    return load_hwloc_xml(file);
   }
   return file.error_at(file.root(),
                        "the outermost element is <{}>; a topology is <system> (NCCL) or <topology> "

@@ -17,26 +17,35 @@ constexpr unsigned kAmd = 0x1002;
 struct GpuRange {
   unsigned vendor, first, last;
   double gigatransfers;
+  int nvlink;       // version, 0 for none
+  double xgmi = 0;  // GB/s of one link
 };
 
 // By PCI device id: the upper byte tells the chip.
 constexpr std::array kGpus = {
-    GpuRange{kNvidia, 0x15f0, 0x15ff, 8},   // P100
-    GpuRange{kNvidia, 0x1db0, 0x1dbf, 8},   // V100
-    GpuRange{kNvidia, 0x1e00, 0x1eff, 8},   // Turing: T4
-    GpuRange{kNvidia, 0x2080, 0x20ff, 16},  // A100, A30
-    GpuRange{kNvidia, 0x2200, 0x25ff, 16},  // A10, A40
-    GpuRange{kNvidia, 0x2300, 0x233f, 32},  // H100, H200
-    GpuRange{kNvidia, 0x2340, 0x237f, 32},  // GH200
-    GpuRange{kNvidia, 0x2600, 0x28ff, 16},  // Ada: L4, L40
-    GpuRange{kNvidia, 0x2900, 0x2bff, 32},  // B100, B200
-    GpuRange{kNvidia, 0x3180, 0x31ff, 64},  // B300
-    GpuRange{kAmd, 0x66a0, 0x66af, 16},     // MI50, MI60
-    GpuRange{kAmd, 0x7388, 0x738f, 16},     // MI100
-    GpuRange{kAmd, 0x7408, 0x740f, 16},     // MI200
-    GpuRange{kAmd, 0x74a0, 0x74bf, 32},     // MI300
-    GpuRange{kAmd, 0x75a0, 0x75bf, 32},     // MI350
+    GpuRange{kNvidia, 0x15f0, 0x15ff, 8, 1},    // P100
+    GpuRange{kNvidia, 0x1db0, 0x1dbf, 8, 2},    // V100
+    GpuRange{kNvidia, 0x1e00, 0x1eff, 8, 0},    // Turing: T4
+    GpuRange{kNvidia, 0x2080, 0x20ff, 16, 3},   // A100, A30
+    GpuRange{kNvidia, 0x2200, 0x25ff, 16, 3},   // A10, A40
+    GpuRange{kNvidia, 0x2300, 0x233f, 32, 4},   // H100, H200
+    GpuRange{kNvidia, 0x2340, 0x237f, 32, 4},   // GH200
+    GpuRange{kNvidia, 0x2600, 0x28ff, 16, 0},   // Ada: L4, L40
+    GpuRange{kNvidia, 0x2900, 0x2bff, 32, 5},   // B100, B200
+    GpuRange{kNvidia, 0x3180, 0x31ff, 64, 5},   // B300
+    GpuRange{kAmd, 0x66a0, 0x66af, 16, 0, 46},  // MI50, MI60
+    GpuRange{kAmd, 0x7388, 0x738f, 16, 0, 46},  // MI100
+    GpuRange{kAmd, 0x7408, 0x740f, 16, 0, 50},  // MI200
+    GpuRange{kAmd, 0x74a0, 0x74bf, 32, 0, 64},  // MI300
+    GpuRange{kAmd, 0x75a0, 0x75bf, 32, 0, 64},  // MI350
 };
+
+const GpuRange* range_of(unsigned vendor, unsigned device) {
+  const auto* const found = std::find_if(kGpus.begin(), kGpus.end(), [&](const GpuRange& range) {
+    return range.vendor == vendor && range.first <= device && device <= range.last;
+  });
+  return found == kGpus.end() ? nullptr : found;
+}
 
 }  // namespace
 
@@ -70,10 +79,18 @@ PcieLink pcie_link(double bandwidth) {
 }
 
 double gpu_gigatransfers(unsigned vendor, unsigned device) {
-  const auto* const found = std::find_if(kGpus.begin(), kGpus.end(), [&](const GpuRange& range) {
-    return range.vendor == vendor && range.first <= device && device <= range.last;
-  });
-  return found == kGpus.end() ? 0 : found->gigatransfers;
+  const GpuRange* const range = range_of(vendor, device);
+  return range ? range->gigatransfers : 0;
+}
+
+int nvlink_version(unsigned device) {
+  const GpuRange* const range = range_of(kNvidia, device);
+  return range ? range->nvlink : 0;
+}
+
+double xgmi_bandwidth_of_device(unsigned device) {
+  const GpuRange* const range = range_of(kAmd, device);
+  return range ? range->xgmi * kGiga : 0;
 }
 
 double nvlink_bandwidth(int version) {

@@ -38,6 +38,10 @@ double nvlink_bandwidth_of_sm(int sm);
 // and MI350 (AMD's data sheets, x16 links).
 double xgmi_bandwidth(std::string_view gcn);
 
+// The NVLink version of a GPU, and one xGMI link of it, by PCI device id; 0 if unknown.
+int nvlink_version(unsigned device);
+double xgmi_bandwidth_of_device(unsigned device);
+
 // Between two sockets, one direction, as NCCL assumes it (topo.h); 6e9 when the CPU is unknown.
 double socket_bandwidth(std::string_view vendor, int family, int model);
 

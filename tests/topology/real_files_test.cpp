@@ -1,9 +1,11 @@
 // Every topology file of the collection loads to what its manifest counts, or fails as it should.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -73,6 +75,33 @@ void expect_nccl_counts(const Graph& graph, const XmlFile& file, const json& cou
   EXPECT_EQ(nvlinks + unplaced, counts["nvlink_count"]);
 }
 
+void expect_hwloc_counts(const Graph& graph, const json& counts) {
+  EXPECT_EQ(count(graph, NodeKind::package), counts["packages"]);
+  EXPECT_EQ(count(graph, NodeKind::numa), counts["numa"]);
+  EXPECT_EQ(count(graph, NodeKind::core), counts["cores"]);
+  std::map<std::string, std::set<std::string>> gpus;  // by model: a card may be several GPUs
+  std::set<std::string> rdma;
+  for (const Node& node : graph.nodes) {
+    if (node.kind == NodeKind::gpu) {
+      gpus[fmt::format("{}:{}", value_of(node, "vendor").substr(2),
+                       value_of(node, "device").substr(2))]
+          .insert(node.bus_id);
+    } else if (node.kind == NodeKind::port && find_attribute(node, "rdma")) {
+      rdma.emplace(value_of(node, "rdma"));
+    }
+  }
+  json found = json::object();
+  for (const auto& [model, cards] : gpus) {
+    found[model] = cards.size();
+  }
+  EXPECT_EQ(found, counts["gpu_ids"]);
+  EXPECT_EQ(json(rdma), json(counts["openfabrics"].get<std::set<std::string>>()));
+  const auto accelerators = counts["osdev_accel"];
+  if (accelerators.contains("RSMI")) {
+    EXPECT_EQ(count(graph, NodeKind::gpu), accelerators["RSMI"]);
+  }
+}
+
 void expect_round_trip(const Graph& graph) {
   const std::string text = nccl_xml(graph);
   const auto again = load_text("written", text);
@@ -82,9 +111,6 @@ void expect_round_trip(const Graph& graph) {
 }
 
 TEST_P(File, HoldsWhatTheManifestCounts) {
-  if (format == "hwloc") {
-    GTEST_SKIP() << "NCCL's files alone are read";
-  }
   const auto graph = load_file(path);
   if (format == "graphs") {
     ASSERT_FALSE(graph.ok());
@@ -92,8 +118,17 @@ TEST_P(File, HoldsWhatTheManifestCounts) {
                 testing::HasSubstr("ncv4-graph.xml:1: this is an NCCL graph file"));
     return;
   }
+  if (GetParam()["xml_version"] == "3.0") {
+    ASSERT_FALSE(graph.ok());
+    EXPECT_THAT(std::string(graph.status().message()),
+                testing::ContainsRegex(":[0-9]+: hwloc XML version 3.0"));
+    return;
+  }
   ASSERT_TRUE(graph.ok()) << graph.status().message();
   ASSERT_TRUE(check(*graph).ok());
+  if (format == "hwloc") {
+    expect_hwloc_counts(*graph, GetParam());
+  }
   if (format == "nccl-topo") {
     const auto text = read_text(path);
     const auto file = XmlFile::parse(name, *text);
