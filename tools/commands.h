@@ -8,5 +8,6 @@ namespace tutti::tools {
 
 void add_run(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);
+void add_topo(CLI::App& app, int& exit_code);
 
 }  // namespace tutti::tools

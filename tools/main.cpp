@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   tutti::tools::add_run(app, exit_code);
   tutti::tools::add_doctor(app, exit_code);
+  tutti::tools::add_topo(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& failure) {

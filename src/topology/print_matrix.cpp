@@ -1,0 +1,96 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "topology/path.h"
+#include "topology/print.h"
+
+namespace tutti::topology {
+namespace {
+
+using Row = std::vector<std::string>;
+
+std::string label(const Node& node) {
+  return fmt::format("{}{}", node.kind == NodeKind::gpu ? "GPU" : "NIC", node.index);
+}
+
+// The NIC's ports, by the names under which transports open them.
+std::string port_names(const Graph& graph, NodeId nic) {
+  std::string text;
+  for (const NodeId port : children(graph, nic)) {
+    text += text.empty() ? "" : ", ";
+    text += graph.nodes[static_cast<std::size_t>(port)].name;
+  }
+  return text;
+}
+
+std::string table(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      widths[i] = std::max(widths[i], row[i].size());
+    }
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += fmt::format("{:<{}}  ", row[i], widths[i]);
+    }
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string matrix(const Graph& graph) {
+  std::vector<NodeId> devices = of_kind(graph, NodeKind::gpu);
+  const std::vector<NodeId> nics = of_kind(graph, NodeKind::nic);
+  const auto by_index = [&](NodeId a, NodeId b) {
+    return graph.nodes[static_cast<std::size_t>(a)].index <
+           graph.nodes[static_cast<std::size_t>(b)].index;
+  };
+  std::sort(devices.begin(), devices.end(), by_index);
+  const auto first_nic = static_cast<std::ptrdiff_t>(devices.size());
+  devices.insert(devices.end(), nics.begin(), nics.end());
+  std::sort(devices.begin() + first_nic, devices.end(), by_index);
+  if (devices.empty()) {
+    return "There is no GPU and no NIC here.\n";
+  }
+  std::vector<Row> rows = {{""}};
+  std::set<PathClass> seen;
+  for (const NodeId id : devices) {
+    rows[0].push_back(label(graph.nodes[static_cast<std::size_t>(id)]));
+  }
+  rows[0].insert(rows[0].end(), {"CPUs", "NUMA"});
+  std::string legend;
+  for (const NodeId from : devices) {
+    const Node& node = graph.nodes[static_cast<std::size_t>(from)];
+    Row row = {label(node)};
+    for (const NodeId to : devices) {
+      const Path found = path(graph, from, to);
+      seen.insert(found.kind);
+      row.push_back(letters(found));
+    }
+    const NodeId numa = above(graph, from, NodeKind::numa);
+    const bool known = numa != kNoNode;
+    row.emplace_back(known ? value_of(graph.nodes[static_cast<std::size_t>(numa)], "cpus") : "");
+    row.push_back(known ? fmt::format("{}", graph.nodes[static_cast<std::size_t>(numa)].index)
+                        : "");
+    rows.push_back(std::move(row));
+    legend += fmt::format("  {:<6} {}  {}\n", label(node), node.bus_id,
+                          node.kind == NodeKind::nic ? port_names(graph, from)
+                                                     : std::string(value_of(node, "model")));
+  }
+  std::string text = table(rows) + "\n" + legend + "\n";
+  for (const PathClass kind : seen) {
+    Path example{.kind = kind};
+    const std::string letter = kind == PathClass::direct ? "NV# XG#" : letters(example);
+    text += fmt::format("  {:<8} {}\n", letter, explain(kind));
+  }
+  return text;
+}
+
+}  // namespace tutti::topology
