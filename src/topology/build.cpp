@@ -188,6 +188,7 @@ Status finish(Graph& graph) {
   name_in_order(graph, NodeKind::pci_switch, "switch");
   name_in_order(graph, NodeKind::pci_device, "device");
   correct_links(graph);
+  correct_trunks(graph);
   TUTTI_TRY(join_sockets(graph));
   join_network(graph);
   make_names_unique(graph);

@@ -49,7 +49,74 @@ void correct_switch(Graph& graph, NodeId id, Link& up, double fastest_below) {
   }
 }
 
+// An NVSwitch of HGX-2 with the number of its links to GPUs and the first of these.
+struct BoardSwitch {
+  NodeId id = kNoNode;
+  NodeId gpu = kNoNode;
+  int count = 0;
+  double bandwidth = 0;
+};
+
+std::vector<BoardSwitch> switches_of_hgx2(const Graph& graph) {
+  // Any of them: configuration space that cannot be read shows as another device.
+  bool any = false;
+  std::vector<BoardSwitch> switches;
+  for (const NodeId id : of_kind(graph, NodeKind::nvswitch)) {
+    any = any || value_of(graph.nodes[static_cast<std::size_t>(id)], "device") == "0x1ac2";
+    switches.push_back({.id = id});
+  }
+  if (!any) {
+    return {};
+  }
+  for (const Link& link : graph.links) {
+    for (BoardSwitch& one : switches) {
+      if (link.kind == LinkKind::nvlink && (link.a == one.id || link.b == one.id)) {
+        const NodeId peer = other(link, one.id);
+        if (graph.nodes[static_cast<std::size_t>(peer)].kind != NodeKind::gpu) {
+          return {};  // this source does tell the trunk
+        }
+        one.gpu = one.gpu == kNoNode ? peer : std::min(one.gpu, peer);
+        one.count += link.count;
+        one.bandwidth += link.bandwidth;
+      }
+    }
+  }
+  return switches;
+}
+
 }  // namespace
+
+void correct_trunks(Graph& graph) {
+  // Switches of one board have the same first GPU.
+  std::vector<BoardSwitch> first, second;
+  for (const BoardSwitch& one : switches_of_hgx2(graph)) {
+    if (first.empty() || first.front().gpu == one.gpu) {
+      first.push_back(one);
+    } else {
+      second.push_back(one);
+    }
+  }
+  const auto alike = [](const BoardSwitch& a, const BoardSwitch& b) {
+    return a.count == b.count && a.count > 0;
+  };
+  if (second.empty() ||
+      !std::equal(first.begin(), first.end(), second.begin(), second.end(), alike)) {
+    return;
+  }
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    add_link(graph,
+             {.a = first[i].id,
+              .b = second[i].id,
+              .kind = LinkKind::nvlink,
+              .count = first[i].count,
+              .bandwidth = first[i].bandwidth,
+              .latency_s = default_latency_s(LinkKind::nvlink),
+              .source = "default",
+              .note = "no source tells the trunk between two boards; added as HGX-2 has it"});
+  }
+  graph.notes.emplace_back(
+      "the trunk between the two boards of NVSwitches is added as HGX-2 has it");
+}
 
 void correct_links(Graph& graph) {
   std::vector<int> up(graph.nodes.size(), -1);

@@ -12,4 +12,9 @@ namespace tutti::topology {
 // device below it.
 void correct_links(Graph& graph);
 
+// Two boards of NVSwitches whose trunk no source tells: on HGX-2 every switch of one board has as
+// many links to one of the other as it has GPU ports. Without them 16 GPUs would look like two
+// machines of 8.
+void correct_trunks(Graph& graph);
+
 }  // namespace tutti::topology

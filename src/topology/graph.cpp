@@ -195,6 +195,7 @@ void add_link(Graph& graph, Link link) {
 }
 
 void set_attribute(Node& node, Attribute attribute) {
+  attribute.value.erase(attribute.value.find_last_not_of(" \n\t") + 1);
   if (attribute.value.empty()) {
     return;
   }

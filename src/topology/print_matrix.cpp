@@ -80,9 +80,10 @@ std::string matrix(const Graph& graph) {
     row.push_back(known ? fmt::format("{}", graph.nodes[static_cast<std::size_t>(numa)].index)
                         : "");
     rows.push_back(std::move(row));
-    legend += fmt::format("  {:<6} {}  {}\n", label(node), node.bus_id,
-                          node.kind == NodeKind::nic ? port_names(graph, from)
-                                                     : std::string(value_of(node, "model")));
+    const std::string what =
+        node.kind == NodeKind::nic ? port_names(graph, from) : std::string(value_of(node, "model"));
+    legend +=
+        fmt::format("  {:<6} {}{}{}\n", label(node), node.bus_id, what.empty() ? "" : "  ", what);
   }
   std::string text = table(rows) + "\n" + legend + "\n";
   for (const PathClass kind : seen) {

@@ -16,7 +16,8 @@ constexpr int kTileHeight = 46;
 constexpr int kGap = 8;
 constexpr int kHeader = 20;
 constexpr int kTilesInRow = 4;
-constexpr int kBoxesInRow = 4;
+constexpr int kBoxesInRow = 2;
+constexpr int kLetterWidth = 7;
 constexpr int kBar = 28;
 constexpr std::size_t kLabelMax = 15;
 
@@ -95,7 +96,7 @@ class SvgPrinter {
   void draw(const Box& box);
   void draw_tile(const Box& box);
   void draw_fabric(int top, int width);
-  bool draw_curves(int top);
+  int draw_curves(int top);
   std::string caption(NodeId id) const;
 
   const Graph& graph_;
@@ -187,11 +188,11 @@ std::string SvgPrinter::caption(NodeId id) const {
   std::string text = node.name;
   const std::string_view cpus = value_of(node, "cpus");
   if (node.kind == NodeKind::numa && !cpus.empty()) {
-    text += fmt::format("  CPUs {}", cpus.substr(0, 24));
+    text += fmt::format("  CPUs {}", cpus);
   } else if (node.kind == NodeKind::machine) {
     text = summary_text(summary(graph_));
   } else if (node.kind == NodeKind::package) {
-    text += fmt::format("  {}", value_of(node, "model").substr(0, 40));
+    text += fmt::format("  {}", value_of(node, "model"));
   }
   return text;
 }
@@ -199,8 +200,7 @@ std::string SvgPrinter::caption(NodeId id) const {
 void SvgPrinter::draw(const Box& box) {
   const Node& node = at(box.node);
   if (box.tile) {
-    draw_tile(box);
-    return;
+    return;  // after the lines, which then run behind it
   }
   const Look style = look(node.kind);
   text_ +=
@@ -242,9 +242,9 @@ void SvgPrinter::draw_tile(const Box& box) {
       box.x + box.width / 2, box.y + 36, escaped(second));
 }
 
-// True if there was a link between two GPUs to draw.
-bool SvgPrinter::draw_curves(int top) {
-  bool any = false;
+// Returns how far below `top` the lowest curve comes, 0 if there is none.
+int SvgPrinter::draw_curves(int top) {
+  int depth = 0;
   for (const Link& link : graph_.links) {
     const auto a = tiles_.find(link.a);
     const auto b = tiles_.find(link.b);
@@ -254,16 +254,17 @@ bool SvgPrinter::draw_curves(int top) {
     }
     const int ax = a->second.x + a->second.width / 2;
     const int bx = b->second.x + b->second.width / 2;
-    const int dip = top + 20 + std::abs(ax - bx) / 8;
+    const int dip = 30 + std::abs(ax - bx) / 8;
     text_ += fmt::format(
         R"(<path d="M{} {} C{} {} {} {} {} {}" class="l" stroke-width="{:.1f}"><title>{} - {}: {} x{}, {}</title></path>)"
         "\n",
-        ax, a->second.y + a->second.height, ax, dip, bx, dip, bx, b->second.y + b->second.height,
-        std::min(1.0 + 0.5 * link.count, 6.0), escaped(at(link.a).name), escaped(at(link.b).name),
-        name(link.kind), link.count, bytes_per_s(link.bandwidth));
-    any = true;
+        ax, a->second.y + a->second.height, ax, top + dip, bx, top + dip, bx,
+        b->second.y + b->second.height, std::min(1.0 + 0.5 * link.count, 6.0),
+        escaped(at(link.a).name), escaped(at(link.b).name), name(link.kind), link.count,
+        bytes_per_s(link.bandwidth));
+    depth = std::max(depth, dip * 3 / 4);  // a cubic curve comes so near to its control points
   }
-  return any;
+  return depth;
 }
 
 // One bar for all NVSwitches, and a stub to it from every GPU that has links there.
@@ -307,8 +308,11 @@ std::string SvgPrinter::print() {
     draw_fabric(height, width);
     height += kBar + kGap;
   }
-  if (draw_curves(height)) {
-    height += 40 + width / 8;
+  if (const int depth = draw_curves(height); depth > 0) {
+    height += depth + kGap;
+  }
+  for (const auto& [id, tile] : tiles_) {
+    draw_tile(tile);
   }
   return fmt::format(
              R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" height="{1}" font-family="Helvetica, Arial, sans-serif">)"
