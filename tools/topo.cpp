@@ -16,6 +16,7 @@
 #include "topology/nccl_xml.h"
 #include "topology/path.h"
 #include "topology/print.h"
+#include "topology/synthetic.h"
 
 namespace tutti::tools {
 namespace {
@@ -30,6 +31,9 @@ struct TopoOptions {
 };
 
 Result<topology::Graph> load(const TopoOptions& options) {
+  if (topology::is_synthetic(options.from)) {
+    return topology::load_text("--from", options.from);
+  }
   return topology::load_file(options.from);
 }
 
