@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,9 +12,9 @@
 #include "base/error.h"
 #include "base/try.h"
 #include "commands.h"
+#include "topology/live.h"
 #include "topology/load.h"
 #include "topology/nccl_xml.h"
-#include "topology/path.h"
 #include "topology/print.h"
 #include "topology/synthetic.h"
 
@@ -31,6 +31,11 @@ struct TopoOptions {
 };
 
 Result<topology::Graph> load(const TopoOptions& options) {
+  if (options.from.empty()) {
+    // NVML tells of this machine, never of another root.
+    const bool here = options.sysroot == "/";
+    return topology::load_live({options.sysroot, here ? topology::LiveSources().nvml : ""});
+  }
   if (topology::is_synthetic(options.from)) {
     return topology::load_text("--from", options.from);
   }
@@ -49,6 +54,21 @@ Result<topology::NodeId> device(const topology::Graph& graph, const std::string&
   return id;
 }
 
+// The name of a format and what writes it.
+struct Format {
+  const char* name;
+  std::string (*print)(const topology::Graph&);
+};
+const std::array kFormats = {
+    Format{"tree", [](const topology::Graph& graph) { return topology::tree(graph, true); }},
+    Format{"ascii", [](const topology::Graph& graph) { return topology::tree(graph, false); }},
+    Format{"matrix", topology::matrix},
+    Format{"json", topology::json},
+    Format{"dot", topology::dot},
+    Format{"svg", topology::svg},
+    Format{"nccl-xml", topology::nccl_xml},
+};
+
 Result<std::string> output(const TopoOptions& options) {
   TUTTI_TRY_ASSIGN(const topology::Graph graph, load(options));
   if (!options.explain.empty()) {
@@ -56,22 +76,18 @@ Result<std::string> output(const TopoOptions& options) {
     TUTTI_TRY_ASSIGN(const topology::NodeId to, device(graph, options.explain[1]));
     return topology::explain(graph, from, to);
   }
-  if (options.format == "matrix") {
-    return topology::matrix(graph);
+  const auto* const format = std::find_if(kFormats.begin(), kFormats.end(), [&](const Format& one) {
+    return one.name == options.format;
+  });
+  return format->print(graph);
+}
+
+std::vector<std::string> format_names() {
+  std::vector<std::string> names;
+  for (const Format& format : kFormats) {
+    names.emplace_back(format.name);
   }
-  if (options.format == "json") {
-    return topology::json(graph);
-  }
-  if (options.format == "dot") {
-    return topology::dot(graph);
-  }
-  if (options.format == "svg") {
-    return topology::svg(graph);
-  }
-  if (options.format == "nccl-xml") {
-    return topology::nccl_xml(graph);
-  }
-  return topology::tree(graph, options.format == "tree");
+  return names;
 }
 
 }  // namespace
@@ -80,9 +96,34 @@ void add_topo(CLI::App& app, int& exit_code) {
   CLI::App* const command =
       app.add_subcommand("topo", "Show GPUs, NICs, CPUs and what wires them to each other");
   const auto options = std::make_shared<TopoOptions>();
-  command->add_option("--from", options->from, "");
-  command->add_option("--format", options->format, "");
-  command->add_option("--explain", options->explain, "")->expected(2);
+  auto* const from = command->add_option(
+      "--from", options->from,
+      "A file (NCCL's or RCCL's topology XML, hwloc's XML 1 or 2) or a description such as "
+      "'node{2 numa, 8 gpu nvswitch, 8 nic 400G}'; without it, this machine");
+  command->add_option("--sysroot", options->sysroot, "Read sys and proc below this folder")
+      ->check(CLI::ExistingDirectory)
+      ->excludes(from)
+      ->capture_default_str();
+  command->add_option("--format", options->format, "How to show it")
+      ->check(CLI::IsMember(format_names()))
+      ->capture_default_str();
+  command
+      ->add_option("--explain", options->explain,
+                   "How two devices reach each other, link by link, and who says so")
+      ->expected(2)
+      ->type_name("DEVICE DEVICE");
+  command->footer(
+      "Exit status: 0 when there is an answer, 1 when a source cannot be read or has no such "
+      "device,\n"
+      "2 for wrong usage. What could not be looked at is said at the end of the tree.\n"
+      "\n"
+      "Examples:\n"
+      "  tutti topo\n"
+      "  tutti topo --format matrix\n"
+      "  tutti topo --explain gpu0 mlx5_3\n"
+      "  tutti topo --from topo.xml --format svg > machine.svg\n"
+      "  tutti topo --format nccl-xml > topo.xml && export NCCL_TOPO_FILE=$PWD/topo.xml\n"
+      "  tutti topo --from 'node{2 numa, 4 switch, 8 gpu nvswitch, 8 nic 400G}' --format matrix");
   command->callback([options, &exit_code] {
     const auto text = output(*options);
     if (!text.ok()) {

@@ -32,11 +32,14 @@ void note(Node& node, Link& link, double bandwidth, std::string text) {
 }
 
 void correct_gpu(Node& gpu, Link& up) {
-  const double built_for = gpu_gigatransfers(hex_of(gpu, "vendor"), hex_of(gpu, "device"));
   const double now = gigatransfers(value_of(gpu, "link_speed"));
-  if (now > 0 && now <= kIdleGigatransfersMax && built_for > kIdleGigatransfersMax) {
-    note(gpu, up, pcie_bandwidth(built_for, up.count),
-         fmt::format("idle speed; planned with {} GT/s, which the device is built for", built_for));
+  // The most that slot and device can do together, where the source tells it.
+  const double told = gigatransfers(value_of(gpu, "link_speed_max"));
+  const double built_for = gpu_gigatransfers(hex_of(gpu, "vendor"), hex_of(gpu, "device"));
+  const double most = told > 0 ? told : built_for;
+  if (now > 0 && now < most && (told > 0 || now <= kIdleGigatransfersMax)) {
+    note(gpu, up, pcie_bandwidth(most, up.count),
+         fmt::format("idle speed; planned with the {} GT/s that the device can do", most));
   }
 }
 
