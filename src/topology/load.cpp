@@ -1,5 +1,6 @@
 #include "topology/load.h"
 
+#include "base/error.h"
 #include "base/try.h"
 #include "topology/hwloc_xml.h"
 #include "topology/nccl_xml.h"
@@ -14,6 +15,13 @@ Result<Graph> load_text(const std::string& name, std::string_view text) {
     return graph.ok() ? std::move(graph)
                       : Result<Graph>(
                             error(graph.status().code(), "{}: {}", name, graph.status().message()));
+  }
+  const std::size_t first = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");  // or a byte order mark
+  if (first == std::string_view::npos || text[first] != '<') {
+    return error(Code::invalid_argument,
+                 "{}:1: {}; a topology is XML of NCCL or hwloc, or a description such as "
+                 "node{{2 numa, 8 gpu}}",
+                 name, first == std::string_view::npos ? "the file is empty" : "this is no XML");
   }
   TUTTI_TRY_ASSIGN(const XmlFile file, XmlFile::parse(name, text));
   const std::string_view root = file.root().name();
