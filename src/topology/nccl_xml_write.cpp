@@ -76,7 +76,12 @@ std::string NcclWriter::write() {
   }
   std::ostringstream text;
   document.save(text, "  ", pugi::format_default | pugi::format_no_declaration);
-  return text.str();
+  // As NCCL writes it: its reader is a small one of its own. In values > is escaped.
+  std::string written = text.str();
+  for (std::size_t at = 0; (at = written.find(" />", at)) != std::string::npos; ++at) {
+    written.erase(at, 1);
+  }
+  return written;
 }
 
 // The <cpu> that devices below `node` are written under, where `node` is no NUMA node itself.

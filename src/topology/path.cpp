@@ -229,7 +229,7 @@ std::string explain(PathClass kind) {
     case PathClass::same:
       return "the same device";
     case PathClass::direct:
-      return "GPU links, directly or through NVSwitches, # of them bundled";
+      return "GPU links, directly or through NVSwitches";
     case PathClass::one_switch:
       return "at most one PCIe switch";
     case PathClass::switches:

@@ -70,7 +70,8 @@ class TreePrinter {
   }
 
   static std::string hidden_text(const std::array<int, 2>& hidden) {
-    std::string text = hidden[0] > 0 ? fmt::format("{} cores", hidden[0]) : "";
+    std::string text =
+        hidden[0] > 0 ? fmt::format("{} core{}", hidden[0], hidden[0] == 1 ? "" : "s") : "";
     if (hidden[1] > 0) {
       text += fmt::format("{}{} L3", text.empty() ? "" : ", ", hidden[1]);
     }
