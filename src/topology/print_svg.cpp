@@ -203,12 +203,13 @@ void SvgPrinter::draw(const Box& box) {
     return;  // after the lines, which then run behind it
   }
   const Look style = look(node.kind);
+  const auto letters_max = static_cast<std::size_t>((box.width - 2 * kGap) / kLetterWidth);
   text_ +=
       fmt::format(R"(<rect x="{}" y="{}" width="{}" height="{}" rx="5" fill="{}" stroke="{}"/>)"
                   R"(<text x="{}" y="{}" class="c">{}</text>)"
                   "\n",
                   box.x, box.y, box.width, box.height, style.fill, style.stroke, box.x + kGap,
-                  box.y + 15, escaped(caption(box.node)));
+                  box.y + 15, escaped(caption(box.node).substr(0, letters_max)));
   for (const Box& inner : box.inside) {
     draw(inner);
   }
