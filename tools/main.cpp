@@ -19,9 +19,8 @@ int main(int argc, char** argv) {
       "Examples:\n"
       "  tutti run -n 4 -- ./train --epochs 3\n"
       "  tutti doctor\n"
-      "  tutti run --help");
       "  tutti topo --format matrix\n"
-      "  tutti topo --help");
+      "  tutti run --help");
   int exit_code = 0;
   tutti::tools::add_run(app, exit_code);
   tutti::tools::add_doctor(app, exit_code);

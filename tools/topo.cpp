@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/try.h"
 #include "commands.h"
+#include "topology/hwloc_xml.h"
 #include "topology/live.h"
 #include "topology/load.h"
 #include "topology/nccl_xml.h"
@@ -67,6 +68,7 @@ const std::array kFormats = {
     Format{"dot", topology::dot},
     Format{"svg", topology::svg},
     Format{"nccl-xml", topology::nccl_xml},
+    Format{"hwloc-xml", topology::hwloc_xml},
 };
 
 Result<std::string> output(const TopoOptions& options) {

@@ -9,6 +9,8 @@
 // port.
 #pragma once
 
+#include <string>
+
 #include "topology/graph.h"
 #include "topology/xml_file.h"
 
@@ -16,5 +18,9 @@ namespace tutti::topology {
 
 // REQUIRES: the root element is <topology>.
 Result<Graph> load_hwloc_xml(const XmlFile& file);
+
+// Format 2.0, as libhwloc 2 reads it: GPUs, NICs and NVSwitches as PCI devices behind bridges,
+// NVLink and xGMI in matrices of bandwidth.
+std::string hwloc_xml(const Graph& graph);
 
 }  // namespace tutti::topology

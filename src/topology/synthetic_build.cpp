@@ -103,6 +103,8 @@ void MachineBuilder::add_gpus() {
   for (int i = 0; i < machine_.gpus; ++i) {
     const NodeId gpu =
         add_device(NodeKind::gpu, place(i, machine_.gpus), machine_.gpu.gigatransfers, "0x030200");
+    set_attribute(at(gpu), {"vendor", "0x10de", kSyntheticSource});
+    set_attribute(at(gpu), {"device", std::string(machine_.gpu.device), kSyntheticSource});
     set_attribute(at(gpu), {"model", std::string(machine_.gpu.name), kSyntheticSource});
     set_attribute(at(gpu), {"sm", fmt::format("{}", machine_.gpu.sm), kSyntheticSource});
     set_attribute(at(gpu), {"dev", fmt::format("{}", i), kSyntheticSource});

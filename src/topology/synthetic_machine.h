@@ -1,6 +1,9 @@
 // What a synthetic text asks for: the parser fills it, the builder makes a graph of it.
 #pragma once
 
+#include <cstdint>
+#include <string_view>
+
 #include "topology/graph.h"
 
 namespace tutti::topology {
@@ -18,6 +21,7 @@ struct GpuModel {
   int sm;
   int links;
   double gigatransfers;
+  std::string_view device;  // PCI id
 };
 
 struct Machine {
@@ -28,7 +32,7 @@ struct Machine {
   int switches = 0;
   double switch_gigatransfers = 0;  // 0: that of the GPUs
   int gpus = 0;
-  GpuModel gpu = {"h100", 90, 18, 32};
+  GpuModel gpu = {"h100", 90, 18, 32, "0x2330"};
   Fabric fabric = Fabric::none;
   int nvswitches = 4;
   int links = 0;  // of one GPU; 0: what the model has

@@ -14,9 +14,10 @@ constexpr int kCountMax = 4096;
 constexpr int kLinksMax = 64;
 constexpr std::array<double, 7> kGenerations = {0, 2.5, 5, 8, 16, 32, 64};
 
-constexpr std::array kModels = {GpuModel{"p100", 60, 4, 8}, GpuModel{"v100", 70, 6, 8},
-                                GpuModel{"a100", 80, 12, 16}, GpuModel{"h100", 90, 18, 32},
-                                GpuModel{"b200", 100, 18, 32}};
+constexpr std::array kModels = {
+    GpuModel{"p100", 60, 4, 8, "0x15f9"}, GpuModel{"v100", 70, 6, 8, "0x1db8"},
+    GpuModel{"a100", 80, 12, 16, "0x20b0"}, GpuModel{"h100", 90, 18, 32, "0x2330"},
+    GpuModel{"b200", 100, 18, 32, "0x2901"}};
 
 bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';

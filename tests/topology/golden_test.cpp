@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "topology/hwloc_xml.h"
 #include "topology/load.h"
 #include "topology/nccl_xml.h"
 #include "topology/path.h"
@@ -46,6 +47,7 @@ const Form kForms[] = {{"tree", [](const Graph& graph) { return tree(graph, true
                        {"dot", dot},
                        {"svg", svg},
                        {"nccl.xml", nccl_xml},
+                       {"hwloc.xml", hwloc_xml},
                        {"explain", explain_all}};
 
 TEST(Golden, FixturesPrintAsTheyDid) {

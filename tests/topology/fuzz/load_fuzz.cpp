@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "topology/hwloc_xml.h"
 #include "topology/load.h"
 #include "topology/nccl_xml.h"
 #include "topology/path.h"
@@ -27,6 +28,7 @@ void print(const Graph& graph) {
   require(!json(graph).empty());
   require(!dot(graph).empty());
   require(!svg(graph).empty());
+  require(tutti::topology::load_text("written", hwloc_xml(graph)).ok());
   if (graph.nodes.size() < kPrintedNodesMax) {
     require(!matrix(graph).empty());
   }
