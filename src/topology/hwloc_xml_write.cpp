@@ -329,7 +329,8 @@ void HwlocWriter::write_system_devices(pugi::xml_node pci, NodeId id) {
 void HwlocWriter::write_links(pugi::xml_node topology, LinkKind kind, const char* name) {
   std::vector<NodeId> ends;
   for (const Link& link : graph_.links) {
-    if (link.kind == kind) {
+    const auto written = [&](NodeId id) { return gp_[static_cast<std::size_t>(id)] > 0; };
+    if (link.kind == kind && written(link.a) && written(link.b)) {
       ends.insert(ends.end(), {link.a, link.b});
     }
   }

@@ -264,7 +264,13 @@ void NcclLoader::add_nvswitches() {
     }
   }
   for (const std::string& id : switches) {
-    devices_[id] = add_child(graph_, {.kind = NodeKind::nvswitch, .parent = 0, .bus_id = id});
+    // What is no bus id names the fabric as a whole, as "fffffff:ffff:ff" does.
+    const bool on_pci = bus_id(id) == id;
+    Node node{.kind = NodeKind::nvswitch, .parent = 0, .bus_id = on_pci ? id : std::string()};
+    if (!on_pci) {
+      set_attribute(node, {"target", id, kNcclSource});
+    }
+    devices_[id] = add_child(graph_, std::move(node));
   }
 }
 

@@ -188,7 +188,9 @@ void NcclWriter::write_links(pugi::xml_node xml, NodeId id) {
     } else if (link.kind == LinkKind::nvlink || link.kind == LinkKind::xgmi) {
       const bool to_cpu = peer.kind == NodeKind::numa || peer.kind == NodeKind::package;
       pugi::xml_node line = xml.append_child(link.kind == LinkKind::xgmi ? "xgmi" : "nvlink");
+      const Attribute* const fabric = find_attribute(peer, "target");
       line.append_attribute("target") = to_cpu                ? "0000:00:00.0"
+                                        : fabric != nullptr   ? fabric->value.c_str()
                                         : peer.bus_id.empty() ? peer.name.c_str()
                                                               : peer.bus_id.c_str();
       line.append_attribute("count") = link.count;

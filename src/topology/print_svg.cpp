@@ -235,7 +235,8 @@ void SvgPrinter::draw_tile(const Box& box) {
   }
   const Look style = look(node.kind);
   text_ += fmt::format(
-      R"(<g><title>{}</title><rect x="{}" y="{}" width="{}" height="{}" rx="4" fill="{}" stroke="{}"/>)"
+      R"(<g><title>{}</title><rect x="{}" y="{}" width="{}" height="{}" rx="4" )"
+      R"(fill="{}" stroke="{}"/>)"
       R"(<text x="{}" y="{}" class="t">{}</text><text x="{}" y="{}" class="s">{}</text></g>)"
       "\n",
       escaped(node.name + "  " + details(graph_, box.node)), box.x, box.y, box.width, box.height,
@@ -256,13 +257,13 @@ int SvgPrinter::draw_curves(int top) {
     const int ax = a->second.x + a->second.width / 2;
     const int bx = b->second.x + b->second.width / 2;
     const int dip = 30 + std::abs(ax - bx) / 8;
-    text_ += fmt::format(
-        R"(<path d="M{} {} C{} {} {} {} {} {}" class="l" stroke-width="{:.1f}"><title>{} - {}: {} x{}, {}</title></path>)"
-        "\n",
-        ax, a->second.y + a->second.height, ax, top + dip, bx, top + dip, bx,
-        b->second.y + b->second.height, std::min(1.0 + 0.5 * link.count, 6.0),
-        escaped(at(link.a).name), escaped(at(link.b).name), name(link.kind), link.count,
-        bytes_per_s(link.bandwidth));
+    text_ += fmt::format(R"(<path d="M{} {} C{} {} {} {} {} {}" class="l" )"
+                         R"(stroke-width="{:.1f}"><title>{} - {}: {} x{}, {}</title></path>)"
+                         "\n",
+                         ax, a->second.y + a->second.height, ax, top + dip, bx, top + dip, bx,
+                         b->second.y + b->second.height, std::min(1.0 + 0.5 * link.count, 6.0),
+                         escaped(at(link.a).name), escaped(at(link.b).name), name(link.kind),
+                         link.count, bytes_per_s(link.bandwidth));
     depth = std::max(depth, dip * 3 / 4);  // a cubic curve comes so near to its control points
   }
   return depth;
@@ -316,7 +317,8 @@ std::string SvgPrinter::print() {
     draw_tile(tile);
   }
   return fmt::format(
-             R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" height="{1}" font-family="Helvetica, Arial, sans-serif">)"
+             R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" height="{1}" )"
+             R"(font-family="Helvetica, Arial, sans-serif">)"
              "\n<style>.c{{font-size:12px;fill:#37474f}}.t{{font-size:13px;font-weight:bold;"
              "text-anchor:middle;fill:#1c1c1c}}.s{{font-size:11px;text-anchor:middle;fill:#1c1c1c}}"
              ".b{{font-size:13px;text-anchor:middle;fill:#ffffff}}"

@@ -1,0 +1,83 @@
+// `tutti topo` as people use it: the built program.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/run_command.h"
+
+namespace tutti {
+namespace {
+
+using test::CommandResult;
+using testing::HasSubstr;
+
+constexpr const char* kText = "'node{2 numa, 4 switch, 8 gpu nvswitch, 8 nic 400G}'";
+
+CommandResult topo(const std::string& arguments) {
+  return test::run_command(fmt::format("{} topo {} 2>&1", TUTTI_COMMAND, arguments));
+}
+
+TEST(Topo, ShowsThisMachineWhateverIsInIt) {
+  const CommandResult result = topo("");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, testing::StartsWith("machine"));
+  EXPECT_THAT(result.output, HasSubstr("core"));
+}
+
+TEST(Topo, PrintsEveryFormat) {
+  for (const auto& [format, expected] :
+       {std::pair("tree", "└─ "), std::pair("ascii", "`- "), std::pair("matrix", "NV18"),
+        std::pair("json", "\"summary\""), std::pair("dot", "graph topology {"),
+        std::pair("svg", "<svg "), std::pair("nccl-xml", "<system version=\"1\">"),
+        std::pair("hwloc-xml", "<topology version=\"2.0\">")}) {
+    const CommandResult result = topo(fmt::format("--from {} --format {}", kText, format));
+    EXPECT_EQ(result.exit_code, 0) << format;
+    EXPECT_THAT(result.output, HasSubstr(expected)) << format;
+  }
+}
+
+TEST(Topo, JsonHasTheSummary) {
+  const auto document =
+      nlohmann::json::parse(topo(fmt::format("--from {} --format json", kText)).output);
+  EXPECT_EQ(document["version"], 1);
+  EXPECT_EQ(document["summary"]["gpus"], 8);
+  EXPECT_EQ(document["summary"]["nics"], 8);
+  EXPECT_EQ(document["summary"]["nvswitches"], 4);
+  EXPECT_EQ(document["summary"]["numa_nodes"], 2);
+  EXPECT_EQ(document["summary"]["packages"], 1);
+  EXPECT_EQ(document["summary"]["cores"], 16);
+}
+
+TEST(Topo, ReadsWhatItWrote) {
+  const CommandResult result =
+      topo(fmt::format("--from {} --format nccl-xml > topo_test.xml; {} topo --from topo_test.xml "
+                       "--format matrix; rm topo_test.xml",
+                       kText, TUTTI_COMMAND));
+  EXPECT_THAT(result.output, HasSubstr("GPU0  X     NV18"));
+}
+
+TEST(Topo, ExplainsAPath) {
+  const CommandResult result = topo(fmt::format("--from {} --explain gpu0 rdma4", kText));
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, HasSubstr("gpu0 to rdma4: SYS (across NUMA nodes)"));
+  EXPECT_THAT(result.output, HasSubstr("[synthetic]"));
+}
+
+TEST(Topo, SaysWhatIsWrong) {
+  const CommandResult device = topo(fmt::format("--from {} --explain gpu0 gpu99", kText));
+  EXPECT_EQ(device.exit_code, 1);
+  EXPECT_THAT(device.output, HasSubstr("tutti topo: there is no device gpu99 inside the machine"));
+  const CommandResult file = topo("--from /no/such/file");
+  EXPECT_EQ(file.exit_code, 1);
+  EXPECT_THAT(file.output, HasSubstr("tutti topo: /no/such/file: cannot be opened"));
+  const CommandResult text = topo("--from 'node{8 gpus}'");
+  EXPECT_EQ(text.exit_code, 1);
+  EXPECT_THAT(text.output, HasSubstr("column 8: \"gpus\" is no part"));
+  EXPECT_EQ(topo("--format pdf").exit_code, 2);
+  EXPECT_EQ(topo("--sysroot / --from x").exit_code, 2) << "one source only";
+}
+
+}  // namespace
+}  // namespace tutti
