@@ -48,7 +48,8 @@ Outcome check_rdma_port(const Host& host) {
   return outcome;
 }
 
-// Ports of one model at a lower rate than the best of them; InfiniBand with one of four lanes.
+// Ports of one model and one link layer at a lower rate than the best of them; InfiniBand with one
+// of four lanes.
 Outcome check_rdma_rate(const Host& host) {
   struct Rate {
     std::string port;
@@ -69,7 +70,8 @@ Outcome check_rdma_rate(const Host& host) {
     }
     outcome.looked_at.push_back(port.name());
     const bool one_lane = port.infiniband && text->find("(1X") != std::string::npos;
-    models[port.model].push_back({port.name(), *gbps, *text, one_lane});
+    models[port.model + (port.ethernet ? " Ethernet" : "")].push_back(
+        {port.name(), *gbps, *text, one_lane});
   }
   if (outcome.looked_at.empty() && outcome.nothing_here.empty()) {
     outcome.nothing_here = "no RDMA port is active";
@@ -128,7 +130,7 @@ Outcome check_rdma_firmware(const Host& host) {
         host.text(fmt::format("{}/{}/fw_ver", kRdmaClass, port.device));
     if (!outcome.has(version)) continue;
     outcome.looked_at.push_back(port.device);
-    if (!port.model.empty()) models[port.model][*version].push_back(port.device);
+    models[port.model][*version].push_back(port.device);
   }
   const Look<std::vector<std::string>> devices = rdma_devices(host);
   if (devices.there() && !devices->empty()) {

@@ -7,12 +7,13 @@
 namespace tutti::doctor {
 namespace {
 
-std::string rdma_model(const Host& host, const std::string& folder) {
+std::string rdma_model(const Host& host, const std::string& device) {
+  const std::string folder = fmt::format("{}/{}", kRdmaClass, device);
   for (const std::string_view file : {"board_id", "hca_type"}) {
     const Look<std::string> text = host.text(fmt::format("{}/{}", folder, file));
     if (text.there() && !text->empty()) return *text;
   }
-  return "";
+  return device;  // like no other
 }
 
 // A port whose state or layer cannot be read is left out, and said to be.
@@ -59,7 +60,7 @@ std::vector<RdmaPort> rdma_ports(const Host& host, Outcome& outcome) {
     for (const std::string& number : *numbers) {
       auto port = read_port(host, device, number, outcome);
       if (!port) continue;
-      port->model = rdma_model(host, folder);
+      port->model = rdma_model(host, device);
       ports.push_back(*std::move(port));
     }
   }

@@ -143,6 +143,9 @@ TEST_F(NetworkChecks, RdmaRate) {
       AllOf(StartsWith("warning mlx5_1 port 1: runs at '100 Gb/sec (2X HDR)', mlx5_0 port 1 "
                        "of the same model at '200 Gb/sec (4X HDR)'"),
             HasSubstr("| reseat or replace the cable")));
+  // The other port of a card may be InfiniBand, and faster.
+  host_.write("/sys/class/infiniband/mlx5_0/ports/1/link_layer", "InfiniBand\n");
+  EXPECT_EQ(host_.check("T-RDMA-RATE").state(), State::clear);
   // One lane is a fault on InfiniBand, and usual on Ethernet.
   host_.write(std::string(kDevice) + "/board_id", "MT_1\n");
   host_.write(port("rate"), "25 Gb/sec (1X EDR)\n");
@@ -174,6 +177,21 @@ TEST_F(NetworkChecks, RdmaFirmware) {
               AllOf(StartsWith("note 'MT_0000000970': devices of one model run different firmware: "
                                "'28.39.2048' on mlx5_0, '28.40.1000' on mlx5_1"),
                     HasSubstr("| the same version on all")));
+}
+
+// Devices that do not name their model, as Soft-RoCE's, are compared with none.
+TEST_F(NetworkChecks, RdmaDevicesOfUnknownModel) {
+  for (const char* const device : {"mlx5_0", "mlx5_1"}) {
+    host_.remove(std::string("/sys/class/infiniband/") + device + "/board_id");
+  }
+  host_.write(std::string(kDevice) + "/fw_ver", "28.40.1000\n");
+  host_.write(port("rate"), "100 Gb/sec (2X HDR)\n");
+  EXPECT_EQ(host_.check("T-RDMA-RATE").state(), State::clear);
+  EXPECT_EQ(host_.check("T-RDMA-FIRMWARE").state(), State::clear);
+  for (const char* const device : {"mlx5_0", "mlx5_1"}) {
+    host_.write(std::string("/sys/class/infiniband/") + device + "/hca_type", "MT4129\n");
+  }
+  EXPECT_THAT(only_finding(host_.check("T-RDMA-FIRMWARE")), StartsWith("note 'MT4129': devices"));
 }
 
 TEST_F(NetworkChecks, RdmaAccess) {

@@ -94,6 +94,8 @@ TEST_F(PciChecks, FlatVirtualMachine) {
             "no bridge above the GPUs is visible (a virtual machine hides them)");
   EXPECT_EQ(host_.check("T-IOMMU").nothing_here, "no IOMMU is on for the GPUs and RDMA NICs");
   EXPECT_EQ(host_.check("T-GPUDIRECT").nothing_here, "no GPU with an RDMA NIC beside it");
+  host_.remove("/sys/bus/pci/devices/0000:00:05.0");
+  EXPECT_EQ(host_.check("T-IOMMU").nothing_here, "no RDMA NIC and no two GPUs on a PCI bus");
 }
 
 TEST_F(PciChecks, BrokenClass) {
