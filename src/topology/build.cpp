@@ -124,6 +124,14 @@ void join_network(Graph& graph) {
   }
 }
 
+unsigned hex_of(const Node& node, std::string_view attribute) {
+  std::string_view text = value_of(node, attribute);
+  text.remove_prefix(text.starts_with("0x") ? 2 : 0);
+  unsigned value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  return value;
+}
+
 bool all_hex(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
@@ -170,6 +178,13 @@ bool is_bridge_class(std::string_view pci_class) {
 
 bool is_gpu_vendor(std::string_view vendor) {
   return vendor == "0x10de" || vendor == "0x1002";
+}
+
+unsigned vendor_of(const Node& node) {
+  return hex_of(node, "vendor");
+}
+unsigned device_of(const Node& node) {
+  return hex_of(node, "device");
 }
 
 std::string port_state(std::string_view text) {

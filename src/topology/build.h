@@ -22,6 +22,10 @@ bool is_bridge_class(std::string_view pci_class);
 // NVIDIA and AMD: others make display adapters, which are no devices to compute on.
 bool is_gpu_vendor(std::string_view vendor);
 
+// The PCI ids of a node as numbers, 0 if unknown.
+unsigned vendor_of(const Node& node);
+unsigned device_of(const Node& node);
+
 // "4", "4: ACTIVE" -> "active"; verbs' port states.
 std::string port_state(std::string_view text);
 

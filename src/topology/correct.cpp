@@ -3,22 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "topology/build.h"
 #include "topology/rates.h"
 
 namespace tutti::topology {
 namespace {
 
 constexpr double kIdleGigatransfersMax = 5;
-
-unsigned hex_of(const Node& node, std::string_view attribute) {
-  std::string_view text = value_of(node, attribute);
-  text.remove_prefix(text.starts_with("0x") ? 2 : 0);
-  unsigned value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value, 16);
-  return value;
-}
 
 void note(Node& node, Link& link, double bandwidth, std::string text) {
   for (Attribute& attribute : node.attributes) {
@@ -35,7 +27,7 @@ void correct_gpu(Node& gpu, Link& up) {
   const double now = gigatransfers(value_of(gpu, "link_speed"));
   // The most that slot and device can do together, where the source tells it.
   const double told = gigatransfers(value_of(gpu, "link_speed_max"));
-  const double built_for = gpu_gigatransfers(hex_of(gpu, "vendor"), hex_of(gpu, "device"));
+  const double built_for = gpu_gigatransfers(vendor_of(gpu), device_of(gpu));
   const double most = told > 0 ? told : built_for;
   if (now > 0 && now < most && (told > 0 || now <= kIdleGigatransfersMax)) {
     note(gpu, up, pcie_bandwidth(most, up.count),

@@ -60,6 +60,7 @@ class HwlocLoader {
   void load_nvlink(const Matrix& bandwidth);
   void load_xgmi(const Matrix& bandwidth, const Matrix* hops);
   bool doubles_nvlink() const;
+  void note_missing_nvlink();
 
   Status integer(pugi::xml_node xml, const char* attribute, long long low, long long high,
                  long long& value) const;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/try.h"
+#include "topology/build.h"
 #include "topology/hwloc_loader.h"
 #include "topology/rates.h"
 
@@ -33,14 +34,6 @@ std::vector<std::string> words_of(pugi::xml_node parent, const char* element) {
 int links_in(double bandwidth, double of_one) {
   return of_one > 0 ? std::clamp(static_cast<int>(std::lround(bandwidth / of_one)), 1, kLinksMax)
                     : 1;
-}
-
-unsigned device_of(const Node& node) {
-  std::string_view text = value_of(node, "device");
-  text.remove_prefix(text.starts_with("0x") ? 2 : 0);
-  unsigned device = 0;
-  std::from_chars(text.data(), text.data() + text.size(), device, 16);
-  return device;
 }
 
 }  // namespace

@@ -102,11 +102,11 @@ Status HwlocLoader::load_bridge(pugi::xml_node bridge, NodeId parent, int depth)
   if (!has_device(bridge)) {
     return {};
   }
-  const bool host = std::string_view(bridge.attribute("bridge_type").value()).starts_with("0-");
+  const bool host =
+      depth == 0 && std::string_view(bridge.attribute("bridge_type").value()).starts_with("0-");
   NodeId id = parent;
   if (host) {
     id = add_child(graph_, {.kind = NodeKind::host_bridge, .parent = parent, .name = "bridge"});
-    depth = 0;
   } else if (depth > 0 && depth % 2 == 0) {
     Node node{.kind = NodeKind::pci_switch, .parent = parent, .name = "switch"};
     TUTTI_TRY(fill_pci(bridge, node));

@@ -9,6 +9,7 @@
 #include "topology/build.h"
 #include "topology/hwloc_loader.h"
 #include "topology/hwloc_xml.h"
+#include "topology/rates.h"
 
 namespace tutti::topology {
 namespace {
@@ -91,8 +92,22 @@ Result<Graph> HwlocLoader::load() {
   if (!of_kind(graph_, NodeKind::port).empty()) {
     graph_.notes.emplace_back("hwloc's XML does not tell the rate of network ports");
   }
+  note_missing_nvlink();
   TUTTI_TRY(finish(graph_));
   return std::move(graph_);
+}
+
+void HwlocLoader::note_missing_nvlink() {
+  const bool none = std::none_of(graph_.links.begin(), graph_.links.end(),
+                                 [](const Link& link) { return link.kind == LinkKind::nvlink; });
+  const std::vector<NodeId> gpus = of_kind(graph_, NodeKind::gpu);
+  const bool may_have = std::any_of(gpus.begin(), gpus.end(), [&](NodeId gpu) {
+    return value_of(at(gpu), "vendor") == "0x10de" && nvlink_version(device_of(at(gpu))) > 0;
+  });
+  if (none && may_have) {
+    graph_.notes.emplace_back(
+        "no NVLink is told, of GPUs of a kind that has it: hwloc sees it by its NVML plugin alone");
+  }
 }
 
 Status HwlocLoader::load_object(pugi::xml_node object, Place place) {

@@ -251,6 +251,10 @@ void HwlocWriter::write_io(pugi::xml_node parent, NodeId id) {
 
 void HwlocWriter::write_pci(pugi::xml_node parent, NodeId id) {
   const Node& node = at(id);
+  if (node.bus_id.empty()) {
+    write_system_devices(parent, id);
+    return;
+  }
   const bool is_switch = node.kind == NodeKind::pci_switch;
   const int depth = parent.attribute("depth").as_int();
   // The port above: a root port, or a downstream port of the switch above.

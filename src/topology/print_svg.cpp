@@ -317,8 +317,8 @@ std::string SvgPrinter::print() {
     draw_tile(tile);
   }
   return fmt::format(
-             R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" height="{1}" )"
-             R"(font-family="Helvetica, Arial, sans-serif">)"
+             R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" )"
+             R"(height="{1}" font-family="Helvetica, Arial, sans-serif">)"
              "\n<style>.c{{font-size:12px;fill:#37474f}}.t{{font-size:13px;font-weight:bold;"
              "text-anchor:middle;fill:#1c1c1c}}.s{{font-size:11px;text-anchor:middle;fill:#1c1c1c}}"
              ".b{{font-size:13px;text-anchor:middle;fill:#ffffff}}"
