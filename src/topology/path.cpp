@@ -16,6 +16,15 @@ bool is_fast(const Link& link) {
   return link.kind == LinkKind::nvlink || link.kind == LinkKind::xgmi || link.kind == LinkKind::c2c;
 }
 
+// A graph and which links each of its nodes has.
+struct Wiring {
+  const Graph& graph;
+  const std::vector<std::vector<int>>& links;
+
+  const std::vector<int>& at_node(NodeId id) const { return links[static_cast<std::size_t>(id)]; }
+  const Link& link(int index) const { return graph.links[static_cast<std::size_t>(index)]; }
+};
+
 // From a node up to its root, both included.
 std::vector<NodeId> line_up(const Graph& graph, NodeId node) {
   std::vector<NodeId> line;
@@ -26,14 +35,13 @@ std::vector<NodeId> line_up(const Graph& graph, NodeId node) {
 }
 
 // The links along the nodes, the bandwidth of the narrowest and the sum of latencies.
-void follow(const Graph& graph, Path& path) {
+void follow(const Wiring& wiring, Path& path) {
   double narrowest = std::numeric_limits<double>::infinity();
-  const auto links = links_of(graph);
   for (std::size_t i = 0; i + 1 < path.nodes.size(); ++i) {
     const NodeId next = path.nodes[i + 1];
     int best = -1;
-    for (const int index : links[static_cast<std::size_t>(path.nodes[i])]) {
-      const Link& link = graph.links[static_cast<std::size_t>(index)];
+    for (const int index : wiring.at_node(path.nodes[i])) {
+      const Link& link = wiring.link(index);
       // Where the tree's own link and a fast one join the same two, the tree's is meant.
       if (other(link, path.nodes[i]) == next && (best < 0 || !is_fast(link))) {
         best = index;
@@ -41,7 +49,7 @@ void follow(const Graph& graph, Path& path) {
     }
     path.links.push_back(best);
     if (best >= 0) {
-      const Link& link = graph.links[static_cast<std::size_t>(best)];
+      const Link& link = wiring.link(best);
       narrowest = link.bandwidth > 0 ? std::min(narrowest, link.bandwidth) : narrowest;
       path.latency_s += link.latency_s;
     }
@@ -107,11 +115,12 @@ struct Ports {
   std::vector<NodeId> switches;
 };
 
-Ports switch_ports(const Graph& graph, NodeId device) {
+Ports switch_ports(const Wiring& wiring, NodeId device) {
   Ports ports;
-  for (const Link& link : graph.links) {
-    if (link.kind == LinkKind::nvlink && (link.a == device || link.b == device) &&
-        at(graph, other(link, device)).kind == NodeKind::nvswitch) {
+  for (const int index : wiring.at_node(device)) {
+    const Link& link = wiring.link(index);
+    if (link.kind == LinkKind::nvlink &&
+        at(wiring.graph, other(link, device)).kind == NodeKind::nvswitch) {
       ports.count += link.count;
       ports.bandwidth += link.bandwidth;
       ports.latency_s = link.latency_s;
@@ -122,8 +131,8 @@ Ports switch_ports(const Graph& graph, NodeId device) {
 }
 
 // A chain of NVSwitches from one that `from` has to one that `to` has, empty if there is none.
-std::vector<NodeId> through_switches(const Graph& graph, const Ports& from, const Ports& to) {
-  const auto links = links_of(graph);
+std::vector<NodeId> through_switches(const Wiring& wiring, const Ports& from, const Ports& to) {
+  const Graph& graph = wiring.graph;
   std::vector<NodeId> came(graph.nodes.size(), kNoNode);
   std::vector<NodeId> queue = from.switches;
   for (const NodeId id : queue) {
@@ -139,8 +148,8 @@ std::vector<NodeId> through_switches(const Graph& graph, const Ports& from, cons
       std::reverse(chain.begin(), chain.end());
       return chain;
     }
-    for (const int index : links[static_cast<std::size_t>(here)]) {
-      const Link& link = graph.links[static_cast<std::size_t>(index)];
+    for (const int index : wiring.at_node(here)) {
+      const Link& link = wiring.link(index);
       const NodeId next = other(link, here);
       if (link.kind == LinkKind::nvlink && at(graph, next).kind == NodeKind::nvswitch &&
           came[static_cast<std::size_t>(next)] == kNoNode) {
@@ -154,28 +163,28 @@ std::vector<NodeId> through_switches(const Graph& graph, const Ports& from, cons
 
 // Direct links, or a fabric of NVSwitches; `count` stays 0 where there is neither. NVSwitches do
 // not block, so the ports of the two ends bound what fits through.
-Path fast_path(const Graph& graph, NodeId from, NodeId to) {
+Path fast_path(const Wiring& wiring, NodeId from, NodeId to) {
   Path found;
-  for (std::size_t i = 0; i < graph.links.size(); ++i) {
-    const Link& link = graph.links[i];
-    if (is_fast(link) && std::minmax(link.a, link.b) == std::minmax(from, to)) {
-      found = {PathClass::direct, link.kind,  link.count,           link.bandwidth,
-               link.latency_s,    {from, to}, {static_cast<int>(i)}};
+  for (const int index : wiring.at_node(from)) {
+    const Link& link = wiring.link(index);
+    if (is_fast(link) && other(link, from) == to) {
+      found = {PathClass::direct, link.kind,  link.count, link.bandwidth,
+               link.latency_s,    {from, to}, {index}};
     }
   }
   if (found.count > 0) {
     return found;
   }
-  const Ports a = switch_ports(graph, from);
-  const Ports b = switch_ports(graph, to);
-  std::vector<NodeId> chain = through_switches(graph, a, b);
+  const Ports a = switch_ports(wiring, from);
+  const Ports b = switch_ports(wiring, to);
+  std::vector<NodeId> chain = through_switches(wiring, a, b);
   if (chain.empty()) {
     return found;
   }
   found.nodes = {from};
   found.nodes.insert(found.nodes.end(), chain.begin(), chain.end());
   found.nodes.push_back(to);
-  follow(graph, found);
+  follow(wiring, found);
   found.kind = PathClass::direct;
   found.link = LinkKind::nvlink;
   found.count = std::min(a.count, b.count);
@@ -185,21 +194,27 @@ Path fast_path(const Graph& graph, NodeId from, NodeId to) {
 
 }  // namespace
 
-Path path(const Graph& graph, NodeId from, NodeId to) {
+Path Paths::between(NodeId from, NodeId to) const {
   if (from == to) {
     return {.kind = PathClass::same, .nodes = {from}};
   }
-  Path result = fast_path(graph, from, to);
+  const Wiring wiring{*graph_, links_};
+  Path result = fast_path(wiring, from, to);
   if (result.count > 0) {
     return result;
   }
-  result.nodes = along_tree(graph, from, to);
-  result.kind = class_of(graph, result.nodes);
-  if (!at(graph, from).bus_id.empty() && at(graph, from).bus_id == at(graph, to).bus_id) {
+  result.nodes = along_tree(*graph_, from, to);
+  result.kind = class_of(*graph_, result.nodes);
+  const std::string& bus_id = at(*graph_, from).bus_id;
+  if (!bus_id.empty() && bus_id == at(*graph_, to).bus_id) {
     result.kind = PathClass::same;
   }
-  follow(graph, result);
+  follow(wiring, result);
   return result;
+}
+
+Path path(const Graph& graph, NodeId from, NodeId to) {
+  return Paths(graph).between(from, to);
 }
 
 std::string letters(const Path& path) {

@@ -35,6 +35,19 @@ struct Path {
   std::vector<int> links = {};       // indices in Graph::links, one between every two nodes
 };
 
+// For many paths of one graph, which must outlive it and stay as it is.
+class Paths {
+ public:
+  explicit Paths(const Graph& graph) : graph_(&graph), links_(links_of(graph)) {}
+
+  // REQUIRES: as of path().
+  Path between(NodeId from, NodeId to) const;
+
+ private:
+  const Graph* graph_;
+  std::vector<std::vector<int>> links_;
+};
+
 // REQUIRES: check(graph) is ok, and both ends are inside the machine.
 Path path(const Graph& graph, NodeId from, NodeId to);
 

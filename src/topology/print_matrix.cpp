@@ -65,12 +65,13 @@ std::string matrix(const Graph& graph) {
     rows[0].push_back(label(graph.nodes[static_cast<std::size_t>(id)]));
   }
   rows[0].insert(rows[0].end(), {"CPUs", "NUMA"});
+  const Paths paths(graph);
   std::string legend;
   for (const NodeId from : devices) {
     const Node& node = graph.nodes[static_cast<std::size_t>(from)];
     Row row = {label(node)};
     for (const NodeId to : devices) {
-      const Path found = path(graph, from, to);
+      const Path found = paths.between(from, to);
       seen.insert(found.kind);
       row.push_back(letters(found));
     }

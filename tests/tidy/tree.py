@@ -5,7 +5,8 @@ import pathlib
 import re
 
 CODE = (".h", ".cpp", ".c")
-TEXT = CODE + (".py", ".md", ".txt", ".cmake", ".in", ".json", ".map", ".sh", "")
+TEXT = CODE + (".py", ".md", ".txt", ".cmake", ".in", ".json", ".map", ".sh", ".svg",
+               "")
 SKIPPED_FOLDERS = re.compile(r"^(build|build-.*|\.git|\.cache|__pycache__|Testing)$")
 
 

@@ -123,13 +123,14 @@ TEST(Path, IsTheSameBothWays) {
        {"node{2 numa, 8 gpu v100 cube, 4 nic 100G}",
         "node{2 package, 4 numa, 8 switch, 8 gpu nvswitch, 8 nic}", "node{8 gpu a100 ring}"}) {
     const Graph graph = machine(text);
+    const Paths paths(graph);
     for (std::size_t a = 0; a < graph.nodes.size(); ++a) {
       for (std::size_t b = 0; b < graph.nodes.size(); ++b) {
         if (graph.nodes[a].kind == NodeKind::network || graph.nodes[b].kind == NodeKind::network) {
           continue;
         }
-        const Path there = path(graph, static_cast<NodeId>(a), static_cast<NodeId>(b));
-        const Path back = path(graph, static_cast<NodeId>(b), static_cast<NodeId>(a));
+        const Path there = paths.between(static_cast<NodeId>(a), static_cast<NodeId>(b));
+        const Path back = paths.between(static_cast<NodeId>(b), static_cast<NodeId>(a));
         EXPECT_EQ(letters(there), letters(back));
         EXPECT_EQ(there.bandwidth, back.bandwidth);
         ASSERT_EQ(there.links.size() + 1, there.nodes.size());
