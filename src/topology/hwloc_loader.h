@@ -73,6 +73,9 @@ class HwlocLoader {
   std::string written_by_;                            // "2.9.0"
 };
 
+inline bool is_type(pugi::xml_node object, std::string_view type) {
+  return object.attribute("type").value() == type;
+}
 // "0302 [10de:1db8] [10de:131d] a1" -> class 0x030200, vendor 0x10de and so on
 bool parse_pci_type(std::string_view text, Node& node);
 // <info name="NAME" value="VALUE"/> below an object, empty if there is none.

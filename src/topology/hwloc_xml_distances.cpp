@@ -14,7 +14,7 @@ namespace {
 
 constexpr long long kObjectsMax = 1024;
 constexpr double kMegabytesMax = 1e9;
-constexpr int kLinksMax = 1024;
+constexpr int kBundleMax = 1024;
 
 // The words of all child elements of that name; hwloc breaks long lists into several.
 std::vector<std::string> words_of(pugi::xml_node parent, const char* element) {
@@ -32,7 +32,7 @@ std::vector<std::string> words_of(pugi::xml_node parent, const char* element) {
 }
 
 int links_in(double bandwidth, double of_one) {
-  return of_one > 0 ? std::clamp(static_cast<int>(std::lround(bandwidth / of_one)), 1, kLinksMax)
+  return of_one > 0 ? std::clamp(static_cast<int>(std::lround(bandwidth / of_one)), 1, kBundleMax)
                     : 1;
 }
 

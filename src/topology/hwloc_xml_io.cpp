@@ -12,11 +12,7 @@ namespace tutti::topology {
 namespace {
 
 constexpr int kPortsMax = 64;
-constexpr std::string_view kNvidia = "0x10de";
-
-bool is_type(pugi::xml_node object, std::string_view type) {
-  return object.attribute("type").value() == type;
-}
+constexpr std::string_view kNvswitchVendor = "0x10de";
 
 enum class SystemDevice : std::uint8_t { other, network, rdma, gpu };
 
@@ -48,7 +44,7 @@ NodeKind kind_of(pugi::xml_node device, const Node& node) {
   const std::string_view pci_class = value_of(node, "class");
   const std::string_view vendor = value_of(node, "vendor");
   if (std::string_view(device.attribute("subtype").value()) == "NVSwitch" ||
-      (vendor == kNvidia && pci_class.starts_with("0x0680"))) {
+      (vendor == kNvswitchVendor && pci_class.starts_with("0x0680"))) {
     return NodeKind::nvswitch;
   }
   if (is_gpu_vendor(vendor) && is_gpu_class(pci_class)) {

@@ -16,9 +16,6 @@ namespace {
 
 constexpr long long kIndexMax = 1 << 30;
 
-bool is_type(pugi::xml_node object, std::string_view type) {
-  return object.attribute("type").value() == type;
-}
 bool is_package(pugi::xml_node object) {
   return is_type(object, "Package") || is_type(object, "Socket");
 }

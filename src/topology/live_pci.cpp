@@ -10,7 +10,7 @@ namespace tutti::topology {
 namespace {
 
 const std::filesystem::path kPciDevices = "sys/bus/pci/devices";
-constexpr std::string_view kNvidia = "0x10de";
+constexpr std::string_view kNvidiaId = "0x10de";
 
 NodeKind kind_of(const Node& node) {
   const std::string_view pci_class = value_of(node, "class");
@@ -18,7 +18,7 @@ NodeKind kind_of(const Node& node) {
   if (is_gpu_vendor(vendor) && is_gpu_class(pci_class)) {
     return NodeKind::gpu;
   }
-  if (vendor == kNvidia && pci_class.starts_with("0x0680")) {
+  if (vendor == kNvidiaId && pci_class.starts_with("0x0680")) {
     return NodeKind::nvswitch;
   }
   return is_nic_class(pci_class) ? NodeKind::nic : NodeKind::pci_device;

@@ -14,7 +14,7 @@ namespace tutti::topology {
 namespace {
 
 constexpr const char* kNcclSource = "nccl-xml";
-constexpr long long kLinksMax = 1024;    // NVLinks of one pair
+constexpr long long kWiredMax = 1024;    // NVLinks of one pair
 constexpr long long kNumaMax = 1 << 20;  // a number, not a count
 constexpr long long kMegabitsMax = 2'000'000'000;
 
@@ -224,7 +224,7 @@ Status NcclLoader::load_wired(pugi::xml_node xml, NodeId from) {
   const std::string_view target = xml.attribute("target").value();
   long long count = 1;
   if (std::string_view(xml.name()) != "pcilink") {
-    TUTTI_TRY(integer(xml, "count", 1, kLinksMax, count));
+    TUTTI_TRY(integer(xml, "count", 1, kWiredMax, count));
   }
   if (target.empty()) {
     return file_.error_at(xml, "<{}> has no target", xml.name());
@@ -239,7 +239,7 @@ Status NcclLoader::load_c2c(pugi::xml_node xml, NodeId gpu) {
   long long megabytes = 0;
   long long count = 1;
   TUTTI_TRY(integer(xml, "bw", 0, kMegabitsMax, megabytes));
-  TUTTI_TRY(integer(xml, "count", 1, kLinksMax, count));
+  TUTTI_TRY(integer(xml, "count", 1, kWiredMax, count));
   const NodeId numa = above(graph_, gpu, NodeKind::numa);
   if (!linked_.try_emplace({numa, gpu, LinkKind::c2c}, 1).second) {
     return file_.error_at(xml, "{} has a second <c2c>", at(gpu).bus_id);

@@ -5,7 +5,7 @@
 namespace tutti::topology {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string dot_text(std::string_view text) {
   std::string result = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') {
@@ -50,7 +50,7 @@ std::string edge(const Graph& graph, const Link& link) {
         R"({}{})", R"(\n)",
         link.kind == LinkKind::wire ? bits_per_s(link.bandwidth) : bytes_per_s(link.bandwidth));
   }
-  return fmt::format("  {} -- {} [label=\"{}\"];\n", quoted(a.name), quoted(b.name), label);
+  return fmt::format("  {} -- {} [label=\"{}\"];\n", dot_text(a.name), dot_text(b.name), label);
 }
 
 }  // namespace
@@ -64,12 +64,12 @@ std::string dot(const Graph& graph) {
     if (!hidden(node.kind)) {
       const std::string_view second =
           node.bus_id.empty() ? std::string_view(value_of(node, "model")) : node.bus_id;
-      std::string label = quoted(node.name);
+      std::string label = dot_text(node.name);
       if (!second.empty()) {
-        label.insert(label.size() - 1, fmt::format("\\n{}", quoted(second).substr(1)));
+        label.insert(label.size() - 1, fmt::format("\\n{}", dot_text(second).substr(1)));
         label.pop_back();
       }
-      text += fmt::format("  {} [label={}, fillcolor=\"{}\"];\n", quoted(node.name), label,
+      text += fmt::format("  {} [label={}, fillcolor=\"{}\"];\n", dot_text(node.name), label,
                           colour(node.kind));
     }
   }

@@ -10,7 +10,7 @@
 namespace tutti::topology {
 namespace {
 
-const Node& at(const Graph& graph, NodeId id) {
+const Node& node_of(const Graph& graph, NodeId id) {
   return graph.nodes[static_cast<std::size_t>(id)];
 }
 
@@ -27,7 +27,7 @@ std::string counted(int count, std::string_view one, std::string_view many) {
 
 // "32.0 GT/s x16 (63.0 GB/s)" of a device's link to what is above it.
 std::string pcie_text(const Graph& graph, NodeId id) {
-  const Link* const up = find_link(graph, at(graph, id).parent, id, LinkKind::pcie);
+  const Link* const up = find_link(graph, node_of(graph, id).parent, id, LinkKind::pcie);
   if (!up || up->bandwidth <= 0) {
     return {};
   }
@@ -57,7 +57,7 @@ std::string fast_links(const Graph& graph, NodeId id) {
 }
 
 std::string port_details(const Graph& graph, NodeId id) {
-  const Node& port = at(graph, id);
+  const Node& port = node_of(graph, id);
   std::string text;
   for (const Link& link : graph.links) {
     if (link.kind == LinkKind::wire && link.a == id && link.bandwidth > 0) {
@@ -104,7 +104,7 @@ std::string summary_text(const Summary& summary) {
 }
 
 std::string details(const Graph& graph, NodeId id) {
-  const Node& node = at(graph, id);
+  const Node& node = node_of(graph, id);
   std::string text = node.bus_id;
   switch (node.kind) {
     case NodeKind::machine:
@@ -132,12 +132,13 @@ std::string details(const Graph& graph, NodeId id) {
 
 std::string explain(const Graph& graph, NodeId from, NodeId to) {
   const Path found = path(graph, from, to);
-  std::string text = fmt::format("{} to {}: {} ({}), {}, about {:.2f} us\n", at(graph, from).name,
-                                 at(graph, to).name, letters(found), explain(found.kind),
-                                 bytes_per_s(found.bandwidth), found.latency_s * 1e6);
+  std::string text =
+      fmt::format("{} to {}: {} ({}), {}, about {:.2f} us\n", node_of(graph, from).name,
+                  node_of(graph, to).name, letters(found), explain(found.kind),
+                  bytes_per_s(found.bandwidth), found.latency_s * 1e6);
   for (std::size_t i = 0; i < found.nodes.size(); ++i) {
-    append(text,
-           fmt::format("{} {}\n", at(graph, found.nodes[i]).name, details(graph, found.nodes[i])));
+    append(text, fmt::format("{} {}\n", node_of(graph, found.nodes[i]).name,
+                             details(graph, found.nodes[i])));
     const int index = i < found.links.size() ? found.links[i] : -1;
     if (index >= 0) {
       const Link& link = graph.links[static_cast<std::size_t>(index)];

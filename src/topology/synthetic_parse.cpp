@@ -11,8 +11,8 @@ namespace tutti::topology {
 namespace {
 
 constexpr int kCountMax = 4096;
-constexpr int kLinksMax = 64;
-constexpr std::array<double, 7> kGenerations = {0, 2.5, 5, 8, 16, 32, 64};
+constexpr int kGpuLinksMax = 64;
+constexpr std::array<double, 7> kGigatransfers = {0, 2.5, 5, 8, 16, 32, 64};
 
 constexpr std::array kModels = {
     GpuModel{"p100", 60, 4, 8, "0x15f9"}, GpuModel{"v100", 70, 6, 8, "0x1db8"},
@@ -37,8 +37,8 @@ class Parser {
 
   Status part();
   Status option(std::string_view kind, Word word);
-  Status gpu_option(Word word);
-  Status nic_option(Word word);
+  Status gpu_option(Word option);
+  Status nic_option(Word option);
   Status count(Word word, int most, int& value) const;
   Status check() const;
   Result<double> generation(Word word) const;
@@ -149,8 +149,8 @@ Status Parser::part() {
 Result<double> Parser::generation(Word word) const {
   int number = 0;
   const Word digits{word.text.substr(3), word.at + 3};
-  TUTTI_TRY(count(digits, static_cast<int>(kGenerations.size()) - 1, number));
-  return kGenerations[static_cast<std::size_t>(number)];
+  TUTTI_TRY(count(digits, static_cast<int>(kGigatransfers.size()) - 1, number));
+  return kGigatransfers[static_cast<std::size_t>(number)];
 }
 
 Status Parser::option(std::string_view kind, Word word) {
@@ -186,7 +186,7 @@ Status Parser::gpu_option(Word option) {
       skip_spaces(text_, at_);
       if (fabric == Fabric::nvswitch && at_ < text_.size() && text_[at_] >= '0' &&
           text_[at_] <= '9') {
-        TUTTI_TRY(count(word(), kLinksMax, machine_.nvswitches));
+        TUTTI_TRY(count(word(), kGpuLinksMax, machine_.nvswitches));
       }
       return {};
     }
@@ -198,7 +198,7 @@ Status Parser::gpu_option(Word option) {
     }
   }
   if (option.text.starts_with('x')) {
-    return count({option.text.substr(1), option.at + 1}, kLinksMax, machine_.links);
+    return count({option.text.substr(1), option.at + 1}, kGpuLinksMax, machine_.links);
   }
   return fail(option.at,
               "\"{}\" is no option of gpu; there are p100, v100, a100, h100, b200, then nvswitch "

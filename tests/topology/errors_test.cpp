@@ -48,7 +48,7 @@ std::string hwloc(std::string_view inside, std::string_view after = {}) {
       "</topology>",
       inside, after);
 }
-std::string matrix(std::string_view inside) {
+std::string nvlink_matrix(std::string_view inside) {
   return hwloc(
       "",
       fmt::format("<distances2 nbobjs=\"2\" name=\"NVLinkBandwidth\">\n{}</distances2>", inside));
@@ -118,14 +118,14 @@ const Case kHwloc[] = {
      "f.xml:3: pci_type=\"0302\": this looks like 0302 [10de:2330]"},
     {"Objects", hwloc("", "<distances2 nbobjs=\"9999999\" name=\"NVLinkBandwidth\"/>"),
      "f.xml:5: nbobjs=\"9999999\": a whole number from 1 to 1024"},
-    {"Values", matrix("<indexes>1 2</indexes><u64values>1 2 3</u64values>"),
+    {"Values", nvlink_matrix("<indexes>1 2</indexes><u64values>1 2 3</u64values>"),
      "f.xml:5: 2 indexes and 3 values for a matrix of 2 objects"},
-    {"Number", matrix("<indexes>1 2</indexes><u64values>1 2 3 x</u64values>"),
+    {"Number", nvlink_matrix("<indexes>1 2</indexes><u64values>1 2 3 x</u64values>"),
      "f.xml:5: the matrix holds \"x\", which is no number"},
     {"MatrixTwice",
-     matrix("<indexes>1 2</indexes><u64values>1 2 3 4</u64values></distances2>\n"
-            "<distances2 nbobjs=\"1\" name=\"NVLinkBandwidth\"><indexes>1</indexes>"
-            "<u64values>1</u64values>"),
+     nvlink_matrix("<indexes>1 2</indexes><u64values>1 2 3 4</u64values></distances2>\n"
+                   "<distances2 nbobjs=\"1\" name=\"NVLinkBandwidth\"><indexes>1</indexes>"
+                   "<u64values>1</u64values>"),
      "f.xml:7: a second matrix has the name NVLinkBandwidth"}};
 INSTANTIATE_TEST_SUITE_P(Hwloc, Wrong, testing::ValuesIn(kHwloc));
 

@@ -9,6 +9,7 @@
 #include <random>
 #include <sstream>
 
+// NOLINTNEXTLINE: libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 namespace tutti::topology {

@@ -96,7 +96,7 @@ void expect_hwloc_counts(const Graph& graph, const json& counts) {
   }
   EXPECT_EQ(found, counts["gpu_ids"]);
   EXPECT_EQ(json(rdma), json(counts["openfabrics"].get<std::set<std::string>>()));
-  const auto accelerators = counts["osdev_accel"];
+  const auto& accelerators = counts["osdev_accel"];
   if (accelerators.contains("RSMI")) {
     EXPECT_EQ(count(graph, NodeKind::gpu), accelerators["RSMI"]);
   }

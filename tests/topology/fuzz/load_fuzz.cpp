@@ -7,13 +7,11 @@
 #include "topology/hwloc_xml.h"
 #include "topology/load.h"
 #include "topology/nccl_xml.h"
-#include "topology/path.h"
 #include "topology/print.h"
 
 namespace {
 
 using tutti::topology::Graph;
-using tutti::topology::NodeKind;
 
 constexpr std::size_t kPrintedNodesMax = 300;  // the matrix takes the square of it
 
@@ -36,6 +34,7 @@ void print(const Graph& graph) {
 
 }  // namespace
 
+// NOLINTNEXTLINE: libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto graph = tutti::topology::load_text("fuzz", text);
