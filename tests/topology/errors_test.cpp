@@ -23,6 +23,7 @@ struct Case {
   const char* error;
 };
 
+// GoogleTest looks for this name. NOLINTNEXTLINE(readability-identifier-naming)
 void PrintTo(const Case& one, std::ostream* out) {
   *out << one.name;
 }
