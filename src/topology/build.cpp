@@ -204,6 +204,7 @@ Status finish(Graph& graph) {
   name_in_order(graph, NodeKind::pci_device, "device");
   correct_links(graph);
   correct_trunks(graph);
+  note_flattened(graph);
   TUTTI_TRY(join_sockets(graph));
   join_network(graph);
   make_names_unique(graph);

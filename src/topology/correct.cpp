@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "topology/build.h"
 #include "topology/rates.h"
@@ -111,6 +113,34 @@ void correct_trunks(Graph& graph) {
   }
   graph.notes.emplace_back(
       "the trunk between the two boards of NVSwitches is added as HGX-2 has it");
+}
+
+void note_flattened(Graph& graph) {
+  std::map<std::pair<NodeId, std::string_view>, std::set<std::string_view>> buses;
+  for (const Node& node : graph.nodes) {
+    if (node.kind == NodeKind::gpu && node.bus_id.size() > 5) {
+      // "0000:18:00.0" is bus 0000:18, device 00; functions of a device share its link.
+      const std::string_view id = node.bus_id;
+      buses[{node.parent, id.substr(0, id.size() - 5)}].insert(id.substr(id.size() - 4, 2));
+    }
+  }
+  bool any = false;
+  for (const auto& [place, devices] : buses) {
+    Node& parent = graph.nodes[static_cast<std::size_t>(place.first)];
+    if (devices.size() > 1 && parent.kind != NodeKind::pci_switch &&
+        !find_attribute(parent, "flattened")) {
+      set_attribute(parent,
+                    {"flattened", "yes", "default",
+                     "several GPUs on one bus, as virtual machines show them: PCIe switches "
+                     "are hidden, and which NIC is near which GPU is not known"});
+      any = true;
+    }
+  }
+  if (any) {
+    graph.notes.emplace_back(
+        "several GPUs are on one PCI bus, as virtual machines show them: PCIe switches are hidden, "
+        "and which NIC is near which GPU is not known; a topology file of the provider tells");
+  }
 }
 
 void correct_links(Graph& graph) {

@@ -17,4 +17,9 @@ void correct_links(Graph& graph);
 // machines of 8.
 void correct_trunks(Graph& graph);
 
+// Virtual machines that hide their switches: two GPUs on one bus, which real PCIe cannot have, as
+// every device there has a bus of its own. Where they hang gets the attribute "flattened". What is
+// behind what is not known then, so that nothing is corrected.
+void note_flattened(Graph& graph);
+
 }  // namespace tutti::topology

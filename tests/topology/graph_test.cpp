@@ -147,6 +147,23 @@ TEST(Path, OfTheFabricHasTheBandwidthOfAllPorts) {
   EXPECT_DOUBLE_EQ(found.bandwidth, 450e9);
 }
 
+TEST(Build, NotesAVirtualMachineByGpusOnOneBus) {
+  const auto notes = [](std::vector<std::string> ids) {
+    Graph graph;
+    add_node(graph, {.name = "machine"});
+    const NodeId bridge = add_child(graph, {.kind = NodeKind::host_bridge, .parent = 0});
+    for (std::string& id : ids) {
+      add_child(graph, {.kind = NodeKind::gpu, .parent = bridge, .bus_id = std::move(id)});
+    }
+    EXPECT_TRUE(finish(graph).ok());
+    return std::pair(graph.notes.size(), std::string(value_of(graph.nodes[1], "flattened")));
+  };
+  EXPECT_EQ(notes({"0000:10:1c.0", "0000:10:1d.0"}), std::pair(std::size_t{1}, std::string("yes")));
+  EXPECT_EQ(notes({"0000:10:00.0", "0000:11:00.0"}), std::pair(std::size_t{0}, std::string()));
+  EXPECT_EQ(notes({"0000:10:00.0", "0000:10:00.1"}), std::pair(std::size_t{0}, std::string()))
+      << "functions of one card";
+}
+
 TEST(Rates, OfPcie) {
   EXPECT_NEAR(pcie_bandwidth(32, 16), 63.0e9, 0.1e9);
   EXPECT_EQ(pcie_bandwidth(2.5, 1), 250e6);
