@@ -36,7 +36,8 @@ HelloBytes encode(const Hello& hello) {
 
 std::optional<Hello> decode_hello(std::span<const std::byte> bytes) {
   WireReader in(bytes);
-  if (in.get<std::uint32_t>() != kHelloMagic || in.get<std::uint16_t>() != kHandshakeVersion) return {};
+  if (in.get<std::uint32_t>() != kHelloMagic || in.get<std::uint16_t>() != kHandshakeVersion)
+    return {};
   const auto purpose = in.get<std::uint16_t>();
   if (purpose > static_cast<std::uint16_t>(Purpose::rdma)) return {};
   Hello hello;

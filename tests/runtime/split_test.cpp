@@ -152,7 +152,7 @@ TEST(Split, AThousandCyclesLeaveNothingBehind) {
           const Holdings after = Holdings::now();
           if (after.descriptors != before.descriptors) return "descriptors";
           if (after.threads != before.threads) return "threads";
-          // Sanitizers map memory of their own, and keep what was freed for a while.
+        // Sanitizers map memory of their own, and keep what was freed for a while.
 #ifndef TUTTI_SANITIZE
           if (after.mappings > before.mappings + 8) return "mappings";
           if (after.resident_kib > before.resident_kib + 4096) {
