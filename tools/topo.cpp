@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/try.h"
 #include "commands.h"
+#include "topology/channels.h"
 #include "topology/hwloc_xml.h"
 #include "topology/live.h"
 #include "topology/load.h"
@@ -29,6 +30,7 @@ struct TopoOptions {
   std::string format = "tree";
   std::string sysroot = "/";
   std::vector<std::string> explain;
+  bool channels = false;
 };
 
 Result<topology::Graph> load(const TopoOptions& options) {
@@ -78,6 +80,9 @@ Result<std::string> output(const TopoOptions& options) {
     TUTTI_TRY_ASSIGN(const topology::NodeId to, device(graph, options.explain[1]));
     return topology::explain(graph, from, to);
   }
+  if (options.channels) {
+    return topology::channels_text(graph, topology::find_channels(graph));
+  }
   const auto* const format = std::find_if(kFormats.begin(), kFormats.end(), [&](const Format& one) {
     return one.name == options.format;
   });
@@ -114,6 +119,8 @@ void add_topo(CLI::App& app, int& exit_code) {
                    "How two devices reach each other, link by link, and who says so")
       ->expected(2)
       ->type_name("DEVICE DEVICE");
+  command->add_flag("--channels", options->channels,
+                    "The rings and trees that use the most bandwidth, beside what none can exceed");
   command->footer(
       "Exit status: 0 when there is an answer, 1 when a source cannot be read or has no such "
       "device,\n"
@@ -123,6 +130,7 @@ void add_topo(CLI::App& app, int& exit_code) {
       "  tutti topo\n"
       "  tutti topo --format matrix\n"
       "  tutti topo --explain gpu0 mlx5_3\n"
+      "  tutti topo --channels\n"
       "  tutti topo --from topo.xml --format svg > machine.svg\n"
       "  tutti topo --format nccl-xml > topo.xml && export NCCL_TOPO_FILE=$PWD/topo.xml\n"
       "  tutti topo --from 'node{2 numa, 4 switch, 8 gpu nvswitch, 8 nic 400G}' --format matrix");

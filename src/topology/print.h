@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "topology/channels.h"
 #include "topology/graph.h"
 
 namespace tutti::topology {
@@ -27,6 +28,9 @@ std::string svg(const Graph& graph);
 
 // How two devices reach each other, step by step. REQUIRES: both are inside the machine.
 std::string explain(const Graph& graph, NodeId from, NodeId to);
+
+// The channels of find_channels(graph), beside the bound of each search.
+std::string channels_text(const Graph& graph, const MachineChannels& channels);
 
 // "63.0 GB/s", "400 Gb/s", "unknown" for 0.
 std::string bytes_per_s(double rate);
