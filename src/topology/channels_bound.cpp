@@ -105,6 +105,17 @@ std::vector<int> terminals(const Wiring& wiring) {
   return all;
 }
 
+// Data that left by a port comes back by the same one: a ring through the network is closed without
+// it, and between two members of a machine the network is no way.
+std::vector<double> without_network(const Wiring& wiring, std::vector<double> capacities) {
+  for (std::size_t i = 0; i < capacities.size(); ++i) {
+    if (wiring.arcs[i].from == wiring.network || wiring.arcs[i].to == wiring.network) {
+      capacities[i] = 0;
+    }
+  }
+  return capacities;
+}
+
 void lower(Bound& bound, double bandwidth, std::vector<NodeId> narrow) {
   if (bandwidth < bound.bandwidth * (1 - kRounding)) {
     bound = {bandwidth, std::move(narrow)};
@@ -170,9 +181,11 @@ Flow max_flow(const Wiring& wiring, const std::vector<double>& capacities,
 Bound ring_bound(const Wiring& wiring, const std::vector<double>& capacities) {
   Bound bound{.bandwidth = kUnlimited};
   const std::vector<int> all = terminals(wiring);
+  const std::vector<double> inner = without_network(wiring, capacities);
   for (std::size_t i = 1; i < all.size(); ++i) {
+    const bool to_member = i < wiring.members.size();
     for (const auto& [from, to] : {std::pair(all[0], all[i]), std::pair(all[i], all[0])}) {
-      const Flow flow = max_flow(wiring, capacities, {from}, {to});
+      const Flow flow = max_flow(wiring, to_member ? inner : capacities, {from}, {to});
       lower(bound, flow.bandwidth, side(wiring, flow));
     }
   }

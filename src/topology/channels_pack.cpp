@@ -33,10 +33,10 @@ std::vector<Channel> best_of_equals(const Kind<Channel>& kind,
   std::vector<Channel> best;
   double found = 0;
   // One m that is hopeless must not use up what the next ones need.
-  const std::int64_t most_steps = budget.steps / 16 + 1;
+  const std::int64_t least_steps = budget.steps / 64 + 1;
   for (int m = 1; m <= most && budget.steps > 0; ++m) {
     const double each = bound / m;
-    Budget share{std::min(budget.steps, most_steps)};
+    Budget share{std::min(budget.steps, std::max(budget.steps / 4, least_steps))};
     const std::int64_t before = share.steps;
     std::vector<Channel> now = kind.pack(slots_for(capacities, each), m, share);
     budget.steps -= before - share.steps;
