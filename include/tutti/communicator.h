@@ -9,7 +9,7 @@
 // and do not overlap otherwise. Counts are elements; sizes in bytes are named so.
 //
 // Lifetime: destroying a communicator is collective: it waits, briefly and with a bound, for the
-// other ranks to do the same, after what is queued has run. Work may outlive it.
+// other ranks to do the same, after what is queued has run. Work and Memory may outlive it.
 //
 // Threads: one communicator is used by one thread at a time (abort() and Work are exempt);
 // different communicators are independent.
@@ -29,6 +29,7 @@
 
 #include "tutti/bootstrap.h"
 #include "tutti/config.h"
+#include "tutti/memory.h"
 #include "tutti/status.h"
 #include "tutti/types.h"
 #include "tutti/work.h"
@@ -166,6 +167,15 @@ class TUTTI_API Communicator {
   // Calls that create communicators are invalid inside.
   Status group(const std::function<void()>& calls);
   Work group_async(const std::function<void()>& calls);
+
+  // ---- Memory: optional, see memory.h.
+
+  // Pages of zeros that the other ranks of this host reach without a copy in between: calls of this
+  // communicator on such memory move less. A call that some ranks make with other memory works too,
+  // as with memory that nobody allocated. Local: other ranks need not do the same. At most 1024 at
+  // a time; allocations of no bytes are nothing. The memory is there when this returns: unavailable
+  // when there is too little of it, which is not final.
+  Result<Memory> allocate(std::size_t bytes);
 
   // ---- Questions
 

@@ -7,6 +7,7 @@
 #include "base/try.h"
 #include "runtime/agreement.h"
 #include "runtime/communicator_impl.h"
+#include "transport/heap.h"
 #include "transport/loopback/loopback.h"
 #include "transport/rdma/rdma.h"
 #include "transport/shm/shm.h"
@@ -66,6 +67,7 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
       [this](runtime::TransferSource& source) { return execute(source); },
       [this] { node->ring_self(); });
   if (size == 1) {
+    heap = std::make_shared<transport::Heap>(transport::HeapSpace{}, 0);
     TUTTI_TRY_ASSIGN(selector, Selector::create(config.algorithm, size, false, kSharedMemory));
     return {};
   }
@@ -73,8 +75,10 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
   TUTTI_TRY_ASSIGN(node,
                    transport::Node::create(bootstrap, config, cards, *switchboard,
                                            {.engine_bytes = runtime::kEngineAreaBytes,
-                                            .link_bytes = transport::link_area_bytes(config.lanes)},
+                                            .link_bytes = transport::link_area_bytes(config.lanes),
+                                            .heap_bytes = transport::kHeapBytes},
                                            deadline));
+  heap = node->heap();
   TUTTI_TRY(make_transports(bootstrap));
   TUTTI_TRY(check_reachable());
   TUTTI_TRY_ASSIGN(control, runtime::Control::start(rank, cards, *switchboard, deadline,

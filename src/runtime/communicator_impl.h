@@ -21,6 +21,7 @@
 #include "runtime/waiter.h"
 #include "runtime/work.h"
 #include "transport/card.h"
+#include "transport/heap.h"
 #include "transport/node.h"
 #include "transport/switchboard.h"
 #include "transport/transport.h"
@@ -75,6 +76,7 @@ struct Communicator::Impl {
   std::vector<transport::Card> cards;
   std::unique_ptr<transport::Switchboard> switchboard;
   std::shared_ptr<transport::Node> node;
+  std::shared_ptr<transport::Heap> heap;
   std::unique_ptr<runtime::Control> control;
   std::vector<std::unique_ptr<transport::Transport>> transports;
   std::string rdma_reason;  // what of RDMA cannot be used here, or empty

@@ -12,14 +12,9 @@ namespace tutti::runtime {
 
 using device::Store;
 using plan::Range;
+using transport::HeapPlace;
 
 namespace {
-
-constexpr std::int64_t kAlignmentBytes = 64;
-// From here on a recv buffer is written past the cache: it would only push the stages out.
-constexpr std::int64_t kStreamingBytes = 8 << 20;
-// Reduced data is copied on while it is in the first-level cache.
-constexpr std::int64_t kBlockBytes = 16 * 1024;
 
 std::byte* at(void* base, std::int64_t offset) {
   return static_cast<std::byte*>(base) + offset;
@@ -46,6 +41,7 @@ Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Waiter& wa
     engine->areas_.push_back(std::launder(reinterpret_cast<EngineArea*>(area.data())));
   }
   engine->sources_.resize(engine->areas_.size());
+  engine->reached_.resize(engine->areas_.size());
   return engine;
 }
 
@@ -62,35 +58,11 @@ Status Engine::run(const Operation& operation, const Call& call) {
   }
 }
 
-template <typename Line>
-Status Engine::check_tags(Line&& line) {
-  for (int local = 0; local < ranks_; ++local) {
-    TUTTI_TRY(check_tag(line(*areas_[static_cast<std::size_t>(local)]).tag, local));
-  }
-  return {};
-}
-
 Status Engine::check_tag(std::uint64_t tag, int local_rank) {
   if (tag == tag_) [[likely]]
     return {};
   return control_.mismatched(*call_, node_.ranks()[static_cast<std::size_t>(local_rank)],
                              sequence_of_tag(tag, call_->sequence));
-}
-
-template <typename Ready>
-Status Engine::wait_all(Ready&& ready) {
-  int next = me_ == 0 ? 1 : 0;  // readiness is final, so nobody is asked again
-  const auto pass = [&] {
-    while (next < ranks_ && ready(*areas_[static_cast<std::size_t>(next)])) {
-      if (++next == me_) ++next;
-    }
-    return next < ranks_ ? Pass::blocked : Pass::done;
-  };
-  const auto blocked_on = [&]() -> Result<int> {
-    return node_.ranks()[static_cast<std::size_t>(next)];
-  };
-  return waiter_.run(
-      CollectiveActivity(*call_), [] { return std::span<pollfd>(); }, pass, blocked_on);
 }
 
 Status Engine::all_reduce(const Operation& operation) {
@@ -100,7 +72,9 @@ Status Engine::all_reduce(const Operation& operation) {
   const std::size_t limit =
       std::min(kExchangeBytes, 2 * kExchangeBytes / static_cast<std::size_t>(ranks_));
   if (bytes <= limit) return exchange(operation);
-  return all_reduce_tiled(operation);
+  ++large_;
+  TUTTI_TRY_ASSIGN(const bool direct, announce(operation));
+  return direct ? all_reduce_direct(operation) : all_reduce_tiled(operation);
 }
 
 Status Engine::exchange_inline(const Operation& operation) {
@@ -155,9 +129,9 @@ Status Engine::all_reduce_tiled(const Operation& operation) {
   const auto element_bytes = static_cast<std::int64_t>(size_of(operation.type));
   const std::int64_t bytes = operation.bytes();
   constexpr auto tile_bytes = static_cast<std::int64_t>(kTileBytes);
-  alignment_ = kAlignmentBytes / element_bytes;
+  alignment_ = kEngineAlignmentBytes / element_bytes;
   tiles_ = (bytes + tile_bytes - 1) / tile_bytes;
-  store_ = bytes >= kStreamingBytes && !operation.in_place ? Store::streaming : Store::cached;
+  store_ = bytes >= kEngineStreamingBytes && !operation.in_place ? Store::streaming : Store::cached;
 
   const auto reached = [this](std::int64_t tile) {
     return tiles_before_ + static_cast<std::uint64_t>(tile) + 1;
@@ -204,7 +178,7 @@ void Engine::reduce_chunk(const Operation& operation, std::int64_t tile) {
   const Range own = plan::partition(range.count, ranks_, alignment_, me_);
   const device::Kernels& kernels = device::kernels(operation.type, operation.reduction.op());
   std::byte* result = mine().result[number % 2];
-  const std::int64_t block = kBlockBytes / element_bytes;
+  const std::int64_t block = kEngineBlockBytes / element_bytes;
   for (std::int64_t done = 0; done < own.count; done += block) {
     const std::int64_t n = std::min(block, own.count - done);
     const std::int64_t in_tile = (own.begin + done) * element_bytes;
@@ -241,43 +215,62 @@ void Engine::collect(const Operation& operation, std::int64_t tile) {
 Status Engine::broadcast(const Operation& operation) {
   const std::int64_t bytes = operation.bytes();
   const bool root = node_.ranks()[static_cast<std::size_t>(me_)] == operation.root;
-  constexpr auto piece_bytes = static_cast<std::int64_t>(kPieceBytes);
-  for (std::int64_t begin = 0; begin < bytes; begin += piece_bytes) {
-    const std::int64_t n = std::min(piece_bytes, bytes - begin);
+  HeapPlace place;
+  if (root && bytes >= kDirectBroadcastBytes) {
+    place = node_.heap()->find(operation.send, static_cast<std::size_t>(bytes)).value_or(place);
+  }
+  const std::int64_t piece_bytes = place.bytes > 0 ? bytes : static_cast<std::int64_t>(kPieceBytes);
+  for (std::int64_t begin = 0; begin < bytes;) {
+    std::int64_t n = std::min(piece_bytes, bytes - begin);
     ++pieces_;
-    TUTTI_TRY(root ? put_up(operation, begin, n) : take(operation, begin, n));
+    if (root) {
+      TUTTI_TRY(put_up(operation, begin, n, place));
+    } else {
+      TUTTI_TRY_ASSIGN(n, take(operation, begin, n));
+    }
     mine().consumed.value.store(pieces_, std::memory_order_release);
     node_.ring_others();
+    begin += n;
   }
   if (root && !operation.in_place) {
     copy(operation.recv, operation.send, bytes,
-         bytes >= kStreamingBytes ? Store::streaming : Store::cached);
+         bytes >= kEngineStreamingBytes ? Store::streaming : Store::cached);
   }
+  // The caller may change what it sent once this returns.
+  return place.bytes > 0 ? wait_consumed(pieces_) : Status();
+}
+
+Status Engine::wait_consumed(std::uint64_t piece) {
+  if (consumed_ >= piece) return {};
+  TUTTI_TRY(wait_all([piece](const EngineArea& area) {
+    return area.consumed.value.load(std::memory_order_acquire) >= piece;
+  }));
+  consumed_ = piece;
   return {};
 }
 
-Status Engine::put_up(const Operation& operation, std::int64_t begin, std::int64_t bytes) {
+Status Engine::put_up(const Operation& operation, std::int64_t begin, std::int64_t bytes,
+                      const HeapPlace& place) {
   const std::size_t slot = pieces_ % kPieces;
-  if (held_[slot] > consumed_) {
-    TUTTI_TRY(wait_all([held = held_[slot]](const EngineArea& area) {
-      return area.consumed.value.load(std::memory_order_acquire) >= held;
-    }));
-    consumed_ = held_[slot];
-  }
+  TUTTI_TRY(wait_consumed(held_[slot]));
   held_[slot] = pieces_;
   EngineArea& own = mine();
   InlineLine& line = own.piece_line[slot];
   const bool fits = static_cast<std::size_t>(bytes) <= kInlineBytes;
-  copy(fits ? line.data : own.piece[slot], at(operation.send, begin), bytes);
+  if (!fits) put_place(line, place);
+  if (place.bytes == 0) {
+    copy(fits ? line.data : own.piece[slot], at(operation.send, begin), bytes);
+  }
   line.tag = tag_;
   line.sequence.store(pieces_, std::memory_order_release);
   return {};
 }
 
-Status Engine::take(const Operation& operation, std::int64_t begin, std::int64_t bytes) {
+Result<std::int64_t> Engine::take(const Operation& operation, std::int64_t begin,
+                                  std::int64_t bytes) {
   const std::size_t slot = pieces_ % kPieces;
-  const auto root = static_cast<std::size_t>(node_.local_rank_of(operation.root));
-  const EngineArea& from = *areas_[root];
+  const int root = node_.local_rank_of(operation.root);
+  const EngineArea& from = *areas_[static_cast<std::size_t>(root)];
   const InlineLine& line = from.piece_line[slot];
   const auto pass = [&] {
     return line.sequence.load(std::memory_order_acquire) >= pieces_ ? Pass::done : Pass::blocked;
@@ -285,11 +278,19 @@ Status Engine::take(const Operation& operation, std::int64_t begin, std::int64_t
   TUTTI_TRY(waiter_.run(
       CollectiveActivity(*call_), [] { return std::span<pollfd>(); }, pass,
       [&]() -> Result<int> { return operation.root; }));
-  TUTTI_TRY(check_tag(line.tag, static_cast<int>(root)));
+  TUTTI_TRY(check_tag(line.tag, root));
+  const Store store = operation.bytes() >= kEngineStreamingBytes ? Store::streaming : Store::cached;
   const bool fits = static_cast<std::size_t>(bytes) <= kInlineBytes;
-  const Store store = operation.bytes() >= kStreamingBytes ? Store::streaming : Store::cached;
-  copy(at(operation.recv, begin), fits ? line.data : from.piece[slot], bytes, store);
-  return {};
+  const std::byte* piece = fits ? line.data : from.piece[slot];
+  if (!fits) {
+    TUTTI_TRY_ASSIGN(const std::byte* const message, reach_piece(line, root));
+    if (message != nullptr) {
+      piece = message;
+      bytes = operation.bytes();
+    }
+  }
+  copy(at(operation.recv, begin), piece, bytes, store);
+  return bytes;
 }
 
 }  // namespace tutti::runtime

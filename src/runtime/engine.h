@@ -17,9 +17,16 @@
 //   stage(t+1), reduce(t), collect(t). stage(t+1) overwrites stage(t-1), which the others read in
 //   reduce(t-1): known to be over since collect(t-1). reduce(t) overwrites result(t-2), which the
 //   others read in collect(t-2), before they staged t: and reduce(t) begins when all have staged t.
+// all_reduce, large, when every rank's buffers come from allocate(): no stages. Everyone announces
+// where its buffers lie; rank r reduces share r straight from all send buffers into all recv
+// buffers, and says so.
+//   Cost: two flag rounds for all; S read and S written per rank. When some ranks' buffers are not
+//   allocated, those which are lose one round, and the tiles above are taken.
 // barrier: one exchange of a token.
 // broadcast: the root puts up pieces, the others take them. Cost: one flag; S staged, S copied.
 //   A piece's buffer is rewritten when all have consumed the piece that was in it.
+//   A large message that the root allocated is read where it lies, as one piece; the root waits
+//   until all have. S copied per rank.
 //
 // One engine belongs to one communicator and one thread at a time. No allocation, lock or system
 // call but a wait's.
@@ -31,6 +38,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/try.h"
 #include "collectives/algorithms.h"
 #include "device/reduce.h"
 #include "runtime/control.h"
@@ -57,6 +65,10 @@ class Engine {
 
   Status all_reduce(const Operation& operation);
   Status broadcast(const Operation& operation);
+  // Says where this rank's buffers lie, if peers can reach them, and whether all ranks did.
+  Result<bool> announce(const Operation& operation);
+  Status all_reduce_direct(const Operation& operation);
+  void reduce_share(const Operation& operation);
 
   Status exchange_inline(const Operation& operation);
   Status exchange(const Operation& operation);
@@ -65,8 +77,15 @@ class Engine {
   void reduce_chunk(const Operation& operation, std::int64_t tile);
   void collect(const Operation& operation, std::int64_t tile);
 
-  Status put_up(const Operation& operation, std::int64_t begin, std::int64_t bytes);
-  Status take(const Operation& operation, std::int64_t begin, std::int64_t bytes);
+  // Stages a piece, or puts up a place that is the whole message's.
+  Status put_up(const Operation& operation, std::int64_t begin, std::int64_t bytes,
+                const transport::HeapPlace& place);
+  // Returns how many bytes there were.
+  Result<std::int64_t> take(const Operation& operation, std::int64_t begin, std::int64_t bytes);
+  Status wait_consumed(std::uint64_t piece);
+  static void put_place(InlineLine& line, const transport::HeapPlace& place);
+  // The message, when that was put up and not a staged piece; else null.
+  Result<const std::byte*> reach_piece(const InlineLine& line, int root);
 
   // Waits until `ready(area)` holds for the area of every other local rank.
   template <typename Ready>
@@ -87,6 +106,12 @@ class Engine {
   std::vector<EngineArea*> areas_;    // by local rank
   std::vector<const void*> sources_;  // scratch of the reductions, by local rank
   std::uint64_t exchanges_ = 0;
+  std::uint64_t large_ = 0;  // all-reduces that were too large for an exchange
+  struct Buffers {
+    const void* send;
+    std::byte* recv;
+  };
+  std::vector<Buffers> reached_;  // of a direct all_reduce, by local rank
   // Tiled all_reduce: tiles before the running operation, and the shape of the running one.
   std::uint64_t tiles_before_ = 0;
   std::int64_t tiles_ = 0;
@@ -98,6 +123,30 @@ class Engine {
   std::array<std::uint64_t, kPieces> held_{};
   std::uint64_t consumed_ = 0;
 };
+
+template <typename Line>
+Status Engine::check_tags(Line&& line) {
+  for (int local = 0; local < ranks_; ++local) {
+    TUTTI_TRY(check_tag(line(*areas_[static_cast<std::size_t>(local)]).tag, local));
+  }
+  return {};
+}
+
+template <typename Ready>
+Status Engine::wait_all(Ready&& ready) {
+  int next = me_ == 0 ? 1 : 0;  // readiness is final, so nobody is asked again
+  const auto pass = [&] {
+    while (next < ranks_ && ready(*areas_[static_cast<std::size_t>(next)])) {
+      if (++next == me_) ++next;
+    }
+    return next < ranks_ ? Pass::blocked : Pass::done;
+  };
+  const auto blocked_on = [&]() -> Result<int> {
+    return node_.ranks()[static_cast<std::size_t>(next)];
+  };
+  return waiter_.run(
+      CollectiveActivity(*call_), [] { return std::span<pollfd>(); }, pass, blocked_on);
+}
 
 // The engine's name in the algorithm table.
 inline constexpr std::string_view kEngineName = "shm";

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "transport/heap.h"
 #include "transport/node.h"
 
 namespace tutti::runtime {
@@ -30,6 +31,14 @@ struct alignas(kCacheLine) Counter {
   std::uint64_t tag;  // of the call that counts, written before it does
 };
 
+// Where a rank's buffers of a large all-reduce lie, when both are allocated.
+struct alignas(kCacheLine) Announcement {
+  std::atomic<std::uint64_t> number;  // of large all-reduces so far
+  std::uint64_t tag;                  // like the places, written before the number
+  transport::HeapPlace send;
+  transport::HeapPlace recv;
+};
+
 // Largest message of the one-exchange all-reduce; above it the tiled one moves less.
 inline constexpr std::size_t kExchangeBytes = 32 * 1024;
 // What one rank stages of a tiled all-reduce at a time. Two of them and their results stay within a
@@ -38,6 +47,14 @@ inline constexpr std::size_t kTileBytes = 512 * 1024;
 // A piece of a broadcast, and how many may be under way.
 inline constexpr std::size_t kPieceBytes = 128 * 1024;
 inline constexpr int kPieces = 8;
+// From here on an allocated message is read where it lies.
+inline constexpr std::int64_t kDirectBroadcastBytes = 32 * 1024;
+// Chunks and shares start at a cache line.
+inline constexpr std::int64_t kEngineAlignmentBytes = 64;
+// From here on a recv buffer is written past the cache: it would only push the stages out.
+inline constexpr std::int64_t kEngineStreamingBytes = 8 << 20;
+// Reduced data is copied on while it is in the first-level cache.
+inline constexpr std::int64_t kEngineBlockBytes = 16 * 1024;
 
 struct EngineArea {
   // One exchange (small all_reduce): two generations alternate.
@@ -48,9 +65,14 @@ struct EngineArea {
   Counter reduced;  // tiles whose own chunk this rank has reduced
   alignas(kCacheLine) std::byte stage[2][kTileBytes];
   alignas(kCacheLine) std::byte result[2][kTileBytes / 2 + kCacheLine];
+  // Large all_reduce of allocated memory.
+  Announcement announced;
+  Counter through;  // the last such all_reduce that this rank is through with
   // Broadcast, pieces numbered over all operations and roots.
-  Counter consumed;                // the last piece that this rank has taken (or, as root, put up)
-  InlineLine piece_line[kPieces];  // the sequence is that of larger pieces too
+  Counter consumed;  // the last piece that this rank has taken (or, as root, put up)
+  // The sequence is that of larger pieces too; their data says where in the root's heap the message
+  // lies, or that it was staged here (zeros).
+  InlineLine piece_line[kPieces];
   alignas(kCacheLine) std::byte piece[kPieces][kPieceBytes];
 };
 

@@ -9,6 +9,7 @@
 #include "base/local_hub.h"
 #include "base/try.h"
 #include "transport/doorbell.h"
+#include "transport/heap.h"
 #include "transport/node_attach.h"
 
 namespace tutti::transport {
@@ -32,7 +33,8 @@ class SharedNode final : public Node {
         layout_(layout),
         in_process_(in_process),
         reason_(std::move(reason)),
-        attachment_(std::move(attachment)) {
+        attachment_(std::move(attachment)),
+        heap_(std::make_shared<Heap>(heap_space(), seating_.local_rank)) {
     for (const std::size_t seat : seating_.seats) {
       bells_.push_back({&lines[seat], attachment_->doorbells[seat].get()});
     }
@@ -58,6 +60,7 @@ class SharedNode final : public Node {
     return attachment_->segment->piece(layout_.link_offset(seat(from), seat(to)),
                                        layout_.areas.link_bytes);
   }
+  const std::shared_ptr<Heap>& heap() const override { return heap_; }
 
   void ring(int local_rank) noexcept override {
     const Bell& bell = bells_[static_cast<std::size_t>(local_rank)];
@@ -85,6 +88,12 @@ class SharedNode final : public Node {
   std::size_t seat(int local_rank) const {
     return seating_.seats[static_cast<std::size_t>(local_rank)];
   }
+  HeapSpace heap_space() const {
+    if (attachment_->heaps == nullptr) return {};
+    HeapSpace space{attachment_->heaps, {}, layout_.areas.heap_bytes};
+    for (const std::size_t seat : seating_.seats) space.begins.push_back(layout_.heap_offset(seat));
+    return space;
+  }
   const Bell& own() const { return bells_[static_cast<std::size_t>(seating_.local_rank)]; }
 
   Seating seating_;
@@ -92,6 +101,7 @@ class SharedNode final : public Node {
   bool in_process_;
   std::string reason_;
   std::shared_ptr<const Attachment> attachment_;
+  std::shared_ptr<Heap> heap_;
   std::vector<Bell> bells_;  // by local rank
   std::vector<pollfd> poll_scratch_;
 };
@@ -177,7 +187,7 @@ Result<std::shared_ptr<const Attachment>> attach(Bootstrap& bootstrap, const For
                                                  const std::string& key, Switchboard& switchboard,
                                                  Deadline deadline) {
   if (forming.wish(forming.rank).kind == Wish::Kind::loopback) {
-    return attach_in_process(bootstrap, key, forming.group.size());
+    return attach_in_process(bootstrap, key, layout);
   }
   TUTTI_TRY_ASSIGN(auto attachment, attach_processes(forming.rank, forming.group, cards, layout,
                                                      switchboard, deadline));
@@ -217,7 +227,7 @@ Result<std::unique_ptr<Node>> Node::create(Bootstrap& bootstrap, const Config& c
   TUTTI_TRY_ASSIGN(forming.wishes, gather_wishes(bootstrap, wish));
   forming.group = group_of(forming.rank, forming.wishes, cards);
 
-  const SegmentLayout segment{forming.group.size(), layout};
+  const SegmentLayout segment{forming.group.size(), common_layout(forming.group, forming.wishes)};
   const std::string key = hub_key(cards[static_cast<std::size_t>(forming.group.front())]);
   std::shared_ptr<const Attachment> attachment;
   if (forming.group.size() > 1) {

@@ -7,6 +7,7 @@
 //   [RankLine x n]  one cache line per local rank: parked flag
 //   [engine area]   kEngineBytes per local rank, for native engines
 //   [link area]     one region per ordered pair (from, to) of local ranks, link_bytes each
+//   [heaps]         kHeapBytes of file space per local rank, for what its caller allocates
 // Pages are mapped when first asked for, so memory grows with what is used.
 #pragma once
 
@@ -28,6 +29,8 @@
 
 namespace tutti::transport {
 
+class Heap;
+
 inline constexpr std::size_t kCacheLine = 64;
 
 // Shared: written by its rank, read by those who ring.
@@ -40,6 +43,7 @@ static_assert(sizeof(RankLine) == kCacheLine);
 struct NodeLayout {
   std::size_t engine_bytes = 0;  // per local rank, a multiple of 4096
   std::size_t link_bytes = 0;    // per ordered pair, a multiple of 4096
+  std::size_t heap_bytes = 0;    // per local rank, a multiple of 4096; the ranks take the least
 };
 
 class Node {
@@ -68,6 +72,8 @@ class Node {
   // The region of messages from local rank `from` to local rank `to`; mapped on first use,
   // zero-filled at first. Stays mapped as long as the node lives.
   virtual Result<std::span<std::byte>> link_area(int from, int to) = 0;
+  // This rank's heap, which may outlive the node. Never null.
+  virtual const std::shared_ptr<Heap>& heap() const = 0;
 
   // Wakes a local rank if it is parked. Call after publishing (the fence is inside). Hot.
   virtual void ring(int local_rank) noexcept = 0;

@@ -13,7 +13,7 @@
 namespace tutti::transport {
 namespace {
 
-constexpr std::size_t kWishBytes = 40;
+constexpr std::size_t kWishBytes = 48;
 constexpr std::size_t kOutcomeBytes = 512;
 constexpr std::size_t kWhyBytes = kOutcomeBytes - sizeof(std::uint8_t) - sizeof(std::uint16_t);
 
@@ -50,6 +50,7 @@ Status check_layouts(int rank, const std::vector<Wish>& wishes) {
 Wish local_wish(const Config& config, bool has_hub, const NodeLayout& areas) {
   Wish wish;
   wish.areas = areas;
+  if (!may_have_large_files()) wish.areas.heap_bytes = 0;
   if (has_hub && allows(config, "loopback")) {
     wish.kind = Wish::Kind::loopback;
   } else if (allows(config, "shm")) {
@@ -70,6 +71,7 @@ Result<std::vector<Wish>> gather_wishes(Bootstrap& bootstrap, const Wish& wish) 
   writer.put(wish.network_inode);
   writer.put(static_cast<std::uint64_t>(wish.areas.engine_bytes));
   writer.put(static_cast<std::uint64_t>(wish.areas.link_bytes));
+  writer.put(static_cast<std::uint64_t>(wish.areas.heap_bytes));
   TUTTI_TRY_ASSIGN(const std::vector<std::byte> all, gather(bootstrap, writer, kWishBytes));
 
   std::vector<Wish> wishes(static_cast<std::size_t>(bootstrap.size()));
@@ -80,6 +82,7 @@ Result<std::vector<Wish>> gather_wishes(Bootstrap& bootstrap, const Wish& wish) 
     wishes[r].network_inode = reader.get<std::uint64_t>();
     wishes[r].areas.engine_bytes = reader.get<std::uint64_t>();
     wishes[r].areas.link_bytes = reader.get<std::uint64_t>();
+    wishes[r].areas.heap_bytes = reader.get<std::uint64_t>();
   }
   TUTTI_TRY(check_layouts(bootstrap.rank(), wishes));
   return wishes;
@@ -99,6 +102,18 @@ std::vector<int> group_of(int rank, const std::vector<Wish>& wishes,
     }
   }
   return group;
+}
+
+NodeLayout common_layout(const std::vector<int>& group, const std::vector<Wish>& wishes) {
+  constexpr std::size_t kFileBytesMax = std::size_t{1} << 62;
+  NodeLayout common = wishes[static_cast<std::size_t>(group.front())].areas;
+  for (const int r : group) {
+    common.heap_bytes =
+        std::min(common.heap_bytes, wishes[static_cast<std::size_t>(r)].areas.heap_bytes);
+  }
+  common.heap_bytes = std::min(common.heap_bytes, kFileBytesMax / group.size());
+  common.heap_bytes -= common.heap_bytes % SegmentLayout::kPage;
+  return common;
 }
 
 Result<std::vector<Outcome>> gather_outcomes(Bootstrap& bootstrap, const Status& attached) {

@@ -123,6 +123,7 @@ Result<std::shared_ptr<const Attachment>> hand_out(const std::vector<int>& group
     attachment->doorbells.push_back(std::move(callers[seat].doorbell));
   }
   attachment->segment = make_file_segment(std::move(made->file));
+  if (layout.areas.heap_bytes > 0) attachment->heaps = attachment->segment;
   return std::shared_ptr<const Attachment>(std::move(attachment));
 }
 
@@ -146,6 +147,7 @@ Result<std::shared_ptr<const Attachment>> fetch(const std::vector<int>& group,
   TUTTI_TRY(send_all(stream, kConfirmation, deadline));
   auto attachment = std::make_shared<Attachment>();
   attachment->segment = make_file_segment(std::move(fds.front()));
+  if (layout.areas.heap_bytes > 0) attachment->heaps = attachment->segment;
   std::move(fds.begin() + 1, fds.end(), std::back_inserter(attachment->doorbells));
   return std::shared_ptr<const Attachment>(std::move(attachment));
 }
@@ -171,12 +173,17 @@ Status check_descriptors(std::size_t seats) {
 
 Result<std::shared_ptr<const Attachment>> attach_in_process(Bootstrap& bootstrap,
                                                             const std::string& key,
-                                                            std::size_t seats) {
+                                                            const SegmentLayout& layout) {
   using Made = Result<std::shared_ptr<const Attachment>>;
-  const auto make = [seats]() -> Made {
+  const auto make = [&layout]() -> Made {
     auto attachment = std::make_shared<Attachment>();
     attachment->segment = make_process_segment();
-    for (std::size_t seat = 0; seat < seats; ++seat) {
+    if (layout.areas.heap_bytes > 0) {
+      // A file here too, which every rank maps for itself: no rank's free unmaps what a peer reads.
+      Result<Fd> file = make_memory_file(layout.total_bytes());
+      if (file.ok()) attachment->heaps = make_file_segment(*std::move(file));
+    }
+    for (std::size_t seat = 0; seat < layout.seats; ++seat) {
       TUTTI_TRY_ASSIGN(Fd doorbell, make_doorbell());
       attachment->doorbells.push_back(std::move(doorbell));
     }

@@ -23,7 +23,8 @@ namespace tutti::transport {
 // or a doorbell that is never rung.
 struct Attachment {
   std::shared_ptr<Segment> segment;
-  std::vector<Fd> doorbells;  // by seat
+  std::shared_ptr<Segment> heaps;  // where they are files of memory; null: there are no heaps
+  std::vector<Fd> doorbells;       // by seat
 };
 
 // What a rank would like, and what decides with whom it can. Abstract Unix sockets reach only as
@@ -49,10 +50,13 @@ Result<std::vector<Wish>> gather_wishes(Bootstrap& bootstrap, const Wish& wish);
 std::vector<int> group_of(int rank, const std::vector<Wish>& wishes,
                           const std::vector<Card>& cards);
 
+// What all seats of the group can have.
+NodeLayout common_layout(const std::vector<int>& group, const std::vector<Wish>& wishes);
+
 // For ranks of one process: all of them get the same object, which is made by the first.
 Result<std::shared_ptr<const Attachment>> attach_in_process(Bootstrap& bootstrap,
                                                             const std::string& key,
-                                                            std::size_t seats);
+                                                            const SegmentLayout& layout);
 
 // For processes: the lowest rank of `group` makes a memory file and hands it and all doorbells out.
 Result<std::shared_ptr<const Attachment>> attach_processes(int rank, const std::vector<int>& group,

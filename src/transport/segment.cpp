@@ -37,6 +37,7 @@ class ProcessSegment final : public Segment {
 class FileSegment final : public Segment {
  public:
   explicit FileSegment(Fd file) : file_(std::move(file)) {}
+  int descriptor() const override { return file_.get(); }
 
  protected:
   Result<Mapping> map(std::size_t offset, std::size_t bytes) override {
@@ -137,6 +138,11 @@ Result<Fd> make_memory_file(std::size_t bytes) {
     return error(Code::unavailable, "cannot seal the size of a memory file: {}", errno_text(errno));
   }
   return file;
+}
+
+bool may_have_large_files() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY;
 }
 
 Status check_memory_file(const Fd& file, std::size_t bytes) {

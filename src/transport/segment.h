@@ -28,7 +28,10 @@ struct SegmentLayout {
   std::size_t link_offset(std::size_t from, std::size_t to) const {
     return engine_offset(seats) + (from * seats + to) * areas.link_bytes;
   }
-  std::size_t total_bytes() const { return link_offset(seats, 0); }
+  std::size_t heap_offset(std::size_t seat) const {
+    return link_offset(seats, 0) + seat * areas.heap_bytes;
+  }
+  std::size_t total_bytes() const { return heap_offset(seats); }
 };
 
 class Segment {
@@ -36,6 +39,8 @@ class Segment {
   virtual ~Segment();
   // The bytes [offset, offset + bytes). REQUIRES: the same offset always comes with the same size.
   Result<std::span<std::byte>> piece(std::size_t offset, std::size_t bytes);
+  // Of the memory file, or -1.
+  virtual int descriptor() const { return -1; }
 
  protected:
   // A mapping that holds the piece, and where the piece begins in it.
@@ -56,6 +61,8 @@ std::shared_ptr<Segment> make_process_segment();
 // A memory file of `bytes` whose size is sealed, so that no process can make another's access
 // fault. It has no name: it vanishes with the last descriptor and mapping. Costs no memory yet.
 Result<Fd> make_memory_file(std::size_t bytes);
+// Whether this process may have memory files of any size (ulimit -f).
+bool may_have_large_files();
 // Fails unless `file` is a memory file of `bytes` with its size sealed.
 Status check_memory_file(const Fd& file, std::size_t bytes);
 // Maps pieces of a memory file. Each piece is backed by real memory before it is mapped, so running

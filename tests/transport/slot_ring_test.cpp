@@ -30,6 +30,7 @@ class QuietNode final : public Node {
   Result<std::span<std::byte>> link_area(int from, int to) override {
     return segment_->piece(static_cast<std::size_t>(2 * from + to) * link_bytes_, link_bytes_);
   }
+  const std::shared_ptr<Heap>& heap() const override { return heap_; }
   void ring(int local_rank) noexcept override { rings[static_cast<std::size_t>(local_rank)]++; }
   void ring_others() noexcept override {}
   void ring_self() noexcept override {}
@@ -43,6 +44,7 @@ class QuietNode final : public Node {
   std::vector<int> ranks_{0, 1};
   int local_;
   std::string reason_;
+  std::shared_ptr<Heap> heap_;
   std::shared_ptr<Segment> segment_;
   std::size_t link_bytes_;
 };

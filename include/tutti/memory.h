@@ -1,0 +1,46 @@
+// Memory that a communicator's transports reach directly.
+//
+// Optional: every call takes any memory. What differs is the copying: ranks of one host read and
+// write each other's allocated memory where it lies, and RDMA devices send from memory that they
+// were told of. Results are the same bit for bit.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "tutti/export.h"
+
+namespace tutti {
+
+// Owns an allocation (Communicator::allocate), or a registration of the caller's own memory
+// (Communicator::register_memory). Movable. Threads: as any value. Destroy it when no operation of
+// this or another rank uses it, which is so once the calls that it took part in have returned; it
+// may outlive the communicator, and is ordinary memory then. It ends with the process, however
+// that ends.
+class TUTTI_API Memory {
+ public:
+  Memory() noexcept;  // nothing: no bytes
+  Memory(Memory&&) noexcept;
+  Memory& operator=(Memory&&) noexcept;
+  ~Memory();
+
+  // Allocations start at a page and are zero at first. Null when there are no bytes.
+  void* data() const noexcept;
+  std::size_t bytes() const noexcept;
+  // The same as elements; what is left over at the end is not among them.
+  template <typename T>
+  std::span<T> as() const noexcept {
+    return {static_cast<T*>(data()), bytes() / sizeof(T)};
+  }
+
+  // For the library itself.
+  struct State;
+  // For the library itself.
+  explicit Memory(std::unique_ptr<State> state) noexcept;
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tutti
