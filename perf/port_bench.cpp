@@ -42,6 +42,7 @@ class PairNode final : public Node {
   int local_rank_of(int rank) const override { return rank; }
   bool in_process() const override { return false; }
   const std::string& reason() const override { return reason_; }
+  const std::shared_ptr<Heap>& heap() const override { return heap_; }
   Result<std::span<std::byte>> engine_area(int local) override {
     return segment_.piece(kLayout.engine_offset(static_cast<std::size_t>(local)), 4096);
   }
@@ -67,6 +68,7 @@ class PairNode final : public Node {
   std::vector<int> ranks_{0, 1};
   int local_;
   std::string reason_;
+  std::shared_ptr<Heap> heap_;  // nobody allocates
   Segment& segment_;
   RankLine* lines_;
   std::array<int, 2> doorbells_;
