@@ -1,8 +1,7 @@
 // Memory that a communicator's transports reach directly.
 //
 // Optional: every call takes any memory. What differs is the copying: ranks of one host read and
-// write each other's allocated memory where it lies, and RDMA devices send from memory that they
-// were told of. Results are the same bit for bit.
+// write each other's allocated memory where it lies. Results are the same bit for bit.
 #pragma once
 
 #include <cstddef>
@@ -13,14 +12,14 @@
 
 namespace tutti {
 
-// Owns an allocation (Communicator::allocate), or a registration of the caller's own memory
-// (Communicator::register_memory). Movable. Threads: as any value. Destroy it when no operation of
-// this or another rank uses it, which is so once the calls that it took part in have returned; it
-// may outlive the communicator, and is ordinary memory then. It ends with the process, however
-// that ends.
+// Owns an allocation (Communicator::allocate). Movable. Threads: as any value. Destroy it when no
+// operation of this or another rank uses it, which is so once the calls that it took part in have
+// returned; it may outlive the communicator, and is ordinary memory then. It ends with the process,
+// however that ends.
 class TUTTI_API Memory {
  public:
   Memory() noexcept;  // nothing: no bytes
+  // What was moved from has no bytes.
   Memory(Memory&&) noexcept;
   Memory& operator=(Memory&&) noexcept;
   ~Memory();
