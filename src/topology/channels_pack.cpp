@@ -139,8 +139,8 @@ Channels<Ring> search_rings(const Wiring& wiring, std::int64_t steps) {
 Channels<Tree> search_trees(const Graph& graph, const Wiring& wiring, std::int64_t steps) {
   const Kind<Tree> trees{
       [&](const std::vector<double>& capacities) { return tree_bound(graph, wiring, capacities); },
-      [&](Slots slots, int wanted, Budget& budget) {
-        return pack_trees(wiring, std::move(slots), wanted, budget);
+      [&](const Slots& slots, int wanted, Budget& budget) {
+        return pack_trees(wiring, slots, wanted, budget);
       }};
   return search(wiring, trees, steps);
 }

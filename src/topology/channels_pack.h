@@ -31,7 +31,7 @@ std::uint32_t scramble(std::uint32_t attempt, std::size_t from, std::size_t to);
 
 // As many channels as fit, at most `wanted`; bandwidths are set by the caller.
 std::vector<Ring> pack_rings(const Wiring& wiring, Slots slots, int wanted, Budget& budget);
-std::vector<Tree> pack_trees(const Wiring& wiring, Slots slots, int wanted, Budget& budget);
+std::vector<Tree> pack_trees(const Wiring& wiring, const Slots& slots, int wanted, Budget& budget);
 
 // The arcs of a channel, each as often as it is used: what the search takes, and what a check
 // counts.

@@ -99,7 +99,7 @@ class TreeGrower {
 
 }  // namespace
 
-std::vector<Tree> pack_trees(const Wiring& wiring, Slots slots, int wanted, Budget& budget) {
+std::vector<Tree> pack_trees(const Wiring& wiring, const Slots& slots, int wanted, Budget& budget) {
   std::vector<Tree> best;
   for (std::uint32_t attempt = 0; attempt < kAttempts && budget.steps > 0; ++attempt) {
     TreeGrower grower(wiring, slots, attempt, budget);
