@@ -36,7 +36,9 @@ class RingPacker {
   }
 
   std::vector<std::vector<std::size_t>> run(Budget& budget) {
-    for (attempt_ = 0; exits_suffice() && budget.steps > 0; ++attempt_) {
+    // Whole slots of several exits can be one fewer than their bandwidths together would make.
+    wanted_ = std::min(wanted_, least_exits());
+    for (attempt_ = 0; wanted_ > 0 && budget.steps > 0; ++attempt_) {
       steps_.steps = std::min(budget.steps, kAttemptSteps);
       const std::int64_t before = steps_.steps;
       const bool all = next_ring();
@@ -69,16 +71,23 @@ class RingPacker {
     }
   }
 
-  bool exits_suffice() const {
-    const std::size_t needed = wanted_ - rings_.size();
-    return free_exit_ || std::all_of(exits_.begin(), exits_.end(), [&](const auto& arcs) {
-             std::size_t sum = 0;
-             for (const int arc : arcs) {
-               sum += static_cast<std::size_t>(slots_[static_cast<std::size_t>(arc)]);
-             }
-             return sum >= needed;
-           });
+  // How many rings can still leave the member that has the fewest ways out.
+  std::size_t least_exits() const {
+    std::size_t least = wanted_;
+    if (free_exit_) {
+      return least;
+    }
+    for (const std::vector<int>& arcs : exits_) {
+      std::size_t sum = 0;
+      for (const int arc : arcs) {
+        sum += static_cast<std::size_t>(slots_[static_cast<std::size_t>(arc)]);
+      }
+      least = std::min(least, sum);
+    }
+    return least;
   }
+
+  bool exits_suffice() const { return least_exits() + rings_.size() >= wanted_; }
 
   bool next_ring() {
     if (rings_.size() > best_.size()) {
