@@ -81,7 +81,9 @@ Result<std::string> output(const TopoOptions& options) {
     return topology::explain(graph, from, to);
   }
   if (options.channels) {
-    return topology::channels_text(graph, topology::find_channels(graph));
+    const topology::MachineChannels channels = topology::find_channels(graph);
+    return options.format == "json" ? topology::channels_json(graph, channels)
+                                    : topology::channels_text(graph, channels);
   }
   const auto* const format = std::find_if(kFormats.begin(), kFormats.end(), [&](const Format& one) {
     return one.name == options.format;
@@ -111,16 +113,21 @@ void add_topo(CLI::App& app, int& exit_code) {
       ->check(CLI::ExistingDirectory)
       ->excludes(from)
       ->capture_default_str();
-  command->add_option("--format", options->format, "How to show it")
-      ->check(CLI::IsMember(format_names()))
-      ->capture_default_str();
+  auto* const format = command->add_option("--format", options->format, "How to show it")
+                           ->check(CLI::IsMember(format_names()))
+                           ->capture_default_str();
+  auto* const explain =
+      command
+          ->add_option("--explain", options->explain,
+                       "How two devices reach each other, link by link, and who says so")
+          ->expected(2)
+          ->type_name("DEVICE DEVICE")
+          ->excludes(format);
   command
-      ->add_option("--explain", options->explain,
-                   "How two devices reach each other, link by link, and who says so")
-      ->expected(2)
-      ->type_name("DEVICE DEVICE");
-  command->add_flag("--channels", options->channels,
-                    "The rings and trees that use the most bandwidth, beside what none can exceed");
+      ->add_flag("--channels", options->channels,
+                 "The rings and trees that use the most bandwidth, beside what none can exceed; "
+                 "as text or with --format json")
+      ->excludes(explain);
   command->footer(
       "Exit status: 0 when there is an answer, 1 when a source cannot be read or has no such "
       "device,\n"
@@ -135,6 +142,10 @@ void add_topo(CLI::App& app, int& exit_code) {
       "  tutti topo --format nccl-xml > topo.xml && export NCCL_TOPO_FILE=$PWD/topo.xml\n"
       "  tutti topo --from 'node{2 numa, 4 switch, 8 gpu nvswitch, 8 nic 400G}' --format matrix");
   command->callback([options, &exit_code] {
+    if (options->channels && options->format != "tree" && options->format != "json") {
+      throw CLI::ValidationError("--channels",
+                                 "is shown as text or with --format json, not " + options->format);
+    }
     const auto text = output(*options);
     if (!text.ok()) {
       fmt::print(stderr, "tutti topo: {}\n", text.status().message());

@@ -42,7 +42,7 @@ void correct_switch(Graph& graph, NodeId id, Link& up, double fastest_below) {
   const double now = gigatransfers(value_of(node, "link_speed"));
   if (now > 0 && now <= kIdleGigatransfersMax && fastest_below > up.bandwidth) {
     note(node, up, fastest_below,
-         "slower than a device below: an idle or placeholder speed; planned with that device's");
+         "slower than a device below: an idle or made-up speed; planned with that device's");
   }
 }
 

@@ -6,7 +6,7 @@
 
 namespace tutti::topology {
 
-// Links that show a power-saving or placeholder speed. An idle GPU trains its link down to 2.5 or
+// Links that show a power-saving or made-up speed. An idle GPU trains its link down to 2.5 or
 // 5 GT/s, and some switches show such a speed upstream for good; planning with it halves what a
 // machine can do or worse. A GPU gets the speed it is built for, a switch that of the fastest
 // device below it.

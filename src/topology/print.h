@@ -31,6 +31,7 @@ std::string explain(const Graph& graph, NodeId from, NodeId to);
 
 // The channels of find_channels(graph), beside the bound of each search.
 std::string channels_text(const Graph& graph, const MachineChannels& channels);
+std::string channels_json(const Graph& graph, const MachineChannels& channels);
 
 // "63.0 GB/s", "400 Gb/s", "unknown" for 0.
 std::string bytes_per_s(double rate);

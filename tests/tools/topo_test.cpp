@@ -65,6 +65,20 @@ TEST(Topo, ExplainsAPath) {
   EXPECT_THAT(result.output, HasSubstr("[synthetic]"));
 }
 
+TEST(Topo, ShowsChannelsAsTextAndJson) {
+  EXPECT_THAT(topo("--from 'node{3 gpu a100 mesh}' --channels").output,
+              testing::StartsWith("rings: 2, 300.0 GB/s of at most 300.0 GB/s (100.0 %)"));
+  const auto document =
+      nlohmann::json::parse(topo("--from 'node{3 gpu a100 mesh}' --channels --format json").output);
+  EXPECT_EQ(document["version"], 1);
+  EXPECT_EQ(document["members"], nlohmann::json({"gpu0", "gpu1", "gpu2"}));
+  EXPECT_EQ(document["rings"]["bound_bytes_per_s"], 300e9);
+  EXPECT_EQ(document["rings"]["channels"].size(), 2U);
+  EXPECT_EQ(document["rings"]["channels"][0]["members"].size(), 3U);
+  EXPECT_EQ(document["trees"]["channels"][0]["parents"][0], -1);
+  EXPECT_TRUE(document["rings_through_nics"]["channels"].empty());
+}
+
 TEST(Topo, SaysWhatIsWrong) {
   const CommandResult device = topo(fmt::format("--from {} --explain gpu0 gpu99", kText));
   EXPECT_EQ(device.exit_code, 1);
@@ -76,6 +90,11 @@ TEST(Topo, SaysWhatIsWrong) {
   EXPECT_EQ(text.exit_code, 1);
   EXPECT_THAT(text.output, HasSubstr("column 8: \"gpus\" is no part"));
   EXPECT_EQ(topo("--format pdf").exit_code, 2);
+  const CommandResult picture = topo("--channels --format svg");
+  EXPECT_EQ(picture.exit_code, 2);
+  EXPECT_THAT(picture.output, HasSubstr("--channels: is shown as text or with --format json, not"));
+  EXPECT_EQ(topo("--explain a b --format svg").exit_code, 2) << "a path has no picture";
+  EXPECT_EQ(topo("--explain a b --channels").exit_code, 2) << "one question at a time";
   EXPECT_EQ(topo("--sysroot / --from x").exit_code, 2) << "one source only";
 }
 
