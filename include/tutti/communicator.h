@@ -170,7 +170,8 @@ class TUTTI_API Communicator {
 
   // ---- Memory: optional, see memory.h.
 
-  // Pages of zeros that the other ranks of this host reach without a copy in between: calls of this
+  // Pages of zeros that the other ranks of this host reach without a copy in between: where all
+  // ranks share a host, an all_reduce (from 32 KiB on) and a broadcast (from 32 KiB on) of this
   // communicator on such memory move less. A call that some ranks make with other memory works too,
   // as with memory that nobody allocated. Local: other ranks need not do the same. At most 1024 at
   // a time; allocations of no bytes are nothing. The memory is there when this returns: unavailable

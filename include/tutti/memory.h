@@ -14,8 +14,10 @@ namespace tutti {
 
 // Owns an allocation (Communicator::allocate). Movable. Threads: as any value. Destroy it when no
 // operation of this or another rank uses it, which is so once the calls that it took part in have
-// returned; it may outlive the communicator, and is ordinary memory then. It ends with the process,
-// however that ends.
+// returned, with success or an error; it may outlive the communicator. Nothing of it outlives the
+// ranks of this host; of a process that ended without destroying it, the pages stay as long as
+// other ranks of the host keep the communicator or memory of it. After fork() parent and child
+// share it.
 class TUTTI_API Memory {
  public:
   Memory() noexcept;  // nothing: no bytes

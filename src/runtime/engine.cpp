@@ -7,6 +7,7 @@
 #include "base/try.h"
 #include "plan/partition.h"
 #include "runtime/tag.h"
+#include "transport/doorbell.h"
 
 namespace tutti::runtime {
 
@@ -73,6 +74,12 @@ Status Engine::all_reduce(const Operation& operation) {
       std::min(kExchangeBytes, 2 * kExchangeBytes / static_cast<std::size_t>(ranks_));
   if (bytes <= limit) return exchange(operation);
   ++large_;
+  Status status = all_reduce_large(operation);
+  if (!status.ok()) leave(status);
+  return status;
+}
+
+Status Engine::all_reduce_large(const Operation& operation) {
   TUTTI_TRY_ASSIGN(const bool direct, announce(operation));
   return direct ? all_reduce_direct(operation) : all_reduce_tiled(operation);
 }
@@ -219,6 +226,17 @@ Status Engine::broadcast(const Operation& operation) {
   if (root && bytes >= kDirectBroadcastBytes) {
     place = node_.heap()->find(operation.send, static_cast<std::size_t>(bytes)).value_or(place);
   }
+  Status status = broadcast_pieces(operation, place);
+  if (!status.ok() && place.bytes > 0) {
+    mine().revoked.value.store(pieces_, std::memory_order_release);
+    transport::publish_fence();
+  }
+  return status;
+}
+
+Status Engine::broadcast_pieces(const Operation& operation, const HeapPlace& place) {
+  const std::int64_t bytes = operation.bytes();
+  const bool root = node_.ranks()[static_cast<std::size_t>(me_)] == operation.root;
   const std::int64_t piece_bytes = place.bytes > 0 ? bytes : static_cast<std::int64_t>(kPieceBytes);
   for (std::int64_t begin = 0; begin < bytes;) {
     std::int64_t n = std::min(piece_bytes, bytes - begin);
@@ -290,6 +308,7 @@ Result<std::int64_t> Engine::take(const Operation& operation, std::int64_t begin
     }
   }
   copy(at(operation.recv, begin), piece, bytes, store);
+  if (from.revoked.value.load(std::memory_order_acquire) >= pieces_) TUTTI_TRY(wait_failure());
   return bytes;
 }
 

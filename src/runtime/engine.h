@@ -22,14 +22,18 @@
 // buffers, and says so.
 //   Cost: two flag rounds for all; S read and S written per rank. When some ranks' buffers are not
 //   allocated, those which are lose one round, and the tiles above are taken.
+//   A rank that fails in it may have peers in the midst of its buffers: it says that it leaves, and
+//   waits for a while for who announced to be through or to leave too. Who announces afterwards
+//   sees that it has left.
 // barrier: one exchange of a token.
 // broadcast: the root puts up pieces, the others take them. Cost: one flag; S staged, S copied.
 //   A piece's buffer is rewritten when all have consumed the piece that was in it.
 //   A large message that the root allocated is read where it lies, as one piece; the root waits
-//   until all have. S copied per rank.
+//   until all have. S copied per rank. A root that fails before says so, and who has copied then
+//   looks whether what it copied was still kept.
 //
 // One engine belongs to one communicator and one thread at a time. No allocation, lock or system
-// call but a wait's.
+// call but a wait's, and those that map a peer's allocation when it is first used.
 #pragma once
 
 #include <array>
@@ -67,7 +71,12 @@ class Engine {
   Status broadcast(const Operation& operation);
   // Says where this rank's buffers lie, if peers can reach them, and whether all ranks did.
   Result<bool> announce(const Operation& operation);
+  Status all_reduce_large(const Operation& operation);
   Status all_reduce_direct(const Operation& operation);
+  // After a large all_reduce that failed.
+  void leave(const Status& failure);
+  // Waits for the news of a failure that is there already.
+  Status wait_failure();
   void reduce_share(const Operation& operation);
 
   Status exchange_inline(const Operation& operation);
@@ -86,6 +95,9 @@ class Engine {
   static void put_place(InlineLine& line, const transport::HeapPlace& place);
   // The message, when that was put up and not a staged piece; else null.
   Result<const std::byte*> reach_piece(const InlineLine& line, int root);
+  // Heap::reach(), whose error then names the ranks and the call.
+  Result<std::byte*> reach(int local, const transport::HeapPlace& place);
+  Status broadcast_pieces(const Operation& operation, const transport::HeapPlace& place);
 
   // Waits until `ready(area)` holds for the area of every other local rank.
   template <typename Ready>

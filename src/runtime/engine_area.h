@@ -68,11 +68,13 @@ struct EngineArea {
   // Large all_reduce of allocated memory.
   Announcement announced;
   Counter through;  // the last such all_reduce that this rank is through with
+  Counter left;     // the last one that it left with an error
   // Broadcast, pieces numbered over all operations and roots.
   Counter consumed;  // the last piece that this rank has taken (or, as root, put up)
   // The sequence is that of larger pieces too; their data says where in the root's heap the message
   // lies, or that it was staged here (zeros).
   InlineLine piece_line[kPieces];
+  Counter revoked;  // as root: the last piece whose message it no longer keeps as it was
   alignas(kCacheLine) std::byte piece[kPieces][kPieceBytes];
 };
 

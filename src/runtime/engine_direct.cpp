@@ -2,16 +2,28 @@
 // lies. See engine.h.
 #include <algorithm>
 #include <cstring>
+#include <thread>
 
+#include "base/deadline.h"
+#include "base/error.h"
 #include "base/try.h"
 #include "plan/partition.h"
 #include "runtime/engine.h"
+#include "transport/doorbell.h"
 
 namespace tutti::runtime {
 
 using device::Store;
 using plan::Range;
 using transport::HeapPlace;
+
+namespace {
+
+// How long a rank that failed waits for those that may be in the midst of its buffers: as long as a
+// share of the largest messages takes, many times over.
+constexpr std::int64_t kLeaveMs = 2000;
+
+}  // namespace
 
 // Who has allocated buffers says where they lie; who has not stages its first tile, as ever. So the
 // answer of all ranks costs nobody a round of flags but those who have, and only when others have
@@ -27,6 +39,8 @@ Result<bool> Engine::announce(const Operation& operation) {
   own.recv = *recv;
   own.tag = tag_;
   own.number.store(large_, std::memory_order_release);
+  // Against leave(): either this rank sees who has left, or who leaves sees this announcement.
+  transport::publish_fence();
   node_.ring_others();
   bool all = true;
   TUTTI_TRY(wait_all([&](const EngineArea& area) {
@@ -42,13 +56,16 @@ Result<bool> Engine::announce(const Operation& operation) {
 Status Engine::all_reduce_direct(const Operation& operation) {
   TUTTI_TRY(
       check_tags([](const EngineArea& area) -> const Announcement& { return area.announced; }));
+  for (const EngineArea* area : areas_) {
+    if (area->left.value.load(std::memory_order_acquire) >= large_) return wait_failure();
+  }
   for (int local = 0; local < ranks_; ++local) {
     const auto at = static_cast<std::size_t>(local);
     reached_[at] = {operation.send, static_cast<std::byte*>(operation.recv)};
     if (local == me_) continue;
     const Announcement& theirs = areas_[at]->announced;
-    TUTTI_TRY_ASSIGN(reached_[at].send, node_.heap()->reach(local, theirs.send));
-    TUTTI_TRY_ASSIGN(reached_[at].recv, node_.heap()->reach(local, theirs.recv));
+    TUTTI_TRY_ASSIGN(reached_[at].send, reach(local, theirs.send));
+    TUTTI_TRY_ASSIGN(reached_[at].recv, reach(local, theirs.recv));
   }
   reduce_share(operation);
   mine().through.value.store(large_, std::memory_order_release);
@@ -56,6 +73,32 @@ Status Engine::all_reduce_direct(const Operation& operation) {
   return wait_all([this](const EngineArea& area) {
     return area.through.value.load(std::memory_order_acquire) >= large_;
   });
+}
+
+// The caller has its buffers back when the call returns, so this is where to wait until peers are
+// done with them. The dead are never done.
+void Engine::leave(const Status& failure) {
+  EngineArea& own = mine();
+  own.left.value.store(large_, std::memory_order_release);
+  transport::publish_fence();
+  node_.ring_others();
+  if (own.announced.number.load(std::memory_order_relaxed) < large_) return;
+  const auto done = [this](const EngineArea& area) {
+    return area.announced.number.load(std::memory_order_acquire) < large_ ||
+           area.through.value.load(std::memory_order_acquire) >= large_ ||
+           area.left.value.load(std::memory_order_acquire) >= large_;
+  };
+  const Deadline soon = Deadline::after_ms(kLeaveMs);
+  for (std::size_t local = 0; local < areas_.size(); ++local) {
+    if (node_.ranks()[local] == failure.failed_rank()) continue;
+    while (areas_[local] != &own && !done(*areas_[local]) && !soon.passed()) {
+      std::this_thread::yield();
+    }
+  }
+}
+
+Status Engine::wait_failure() {
+  return wait_all([](const EngineArea&) { return false; });
 }
 
 // Elements of a rank's share are read and written by that rank alone, so that sending and receiving
@@ -99,8 +142,17 @@ Result<const std::byte*> Engine::reach_piece(const InlineLine& line, int root) {
   HeapPlace place;
   std::memcpy(&place, line.data, sizeof(place));
   if (place.bytes == 0) return nullptr;
-  TUTTI_TRY_ASSIGN(const std::byte* const message, node_.heap()->reach(root, place));
+  TUTTI_TRY_ASSIGN(const std::byte* const message, reach(root, place));
   return message;
+}
+
+Result<std::byte*> Engine::reach(int local, const HeapPlace& place) {
+  Result<std::byte*> reached = node_.heap()->reach(local, place);
+  if (reached.ok()) return reached;
+  const int me = node_.ranks()[static_cast<std::size_t>(me_)];
+  return rank_error(reached.status().code(), me, "rank {} in {}, memory of rank {}: {}", me,
+                    describe(*call_), node_.ranks()[static_cast<std::size_t>(local)],
+                    reached.status().message());
 }
 
 }  // namespace tutti::runtime

@@ -5,7 +5,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cassert>
+#include <cerrno>
 #include <fstream>
 #include <string>
 
@@ -14,6 +16,11 @@
 
 namespace tutti::transport {
 namespace {
+
+constexpr std::size_t kBackingStepBytes = 16 << 20;
+// A view of up to this is populated when it is mapped, within some 10 ms: a page fault for each
+// page would be on the way of the first message. Of a larger one, a message may need but a little.
+constexpr std::size_t kPopulateBytes = 256 << 20;
 
 std::size_t whole_pages(std::size_t bytes) {
   static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -45,6 +52,26 @@ Status no_memory(std::size_t bytes, int failure) {
                "cannot allocate {} bytes: {}; allocate less, or raise the limit of this host, "
                "container or process (ulimit -v)",
                bytes, errno_text(failure));
+}
+
+// Gives the file its pages, or returns an error number. In steps, because a signal undoes the whole
+// of one.
+int back(int descriptor, off_t start, std::size_t bytes) {
+  for (std::size_t done = 0; done < bytes;) {
+    const std::size_t step = std::min(bytes - done, kBackingStepBytes);
+    const int failure =
+        ::posix_fallocate(descriptor, start + static_cast<off_t>(done), static_cast<off_t>(step));
+    if (failure == EINTR) continue;
+    if (failure != 0) return failure;
+    done += step;
+  }
+  return 0;
+}
+
+// Where the kernel cannot, the pages stay until the communicator ends.
+void give_back(int descriptor, off_t start, std::size_t bytes) {
+  ::fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
+              static_cast<off_t>(bytes));
 }
 
 void unmap(std::span<std::byte> memory) {
@@ -105,18 +132,18 @@ Result<std::span<std::byte>> Heap::map(std::size_t bytes) {
     descriptor = space_.segment->descriptor();
     flags = MAP_SHARED;
     start = static_cast<off_t>(space_.begins[static_cast<std::size_t>(local_rank_)] + used_);
-    const int failure = ::posix_fallocate(descriptor, start, static_cast<off_t>(bytes));
-    if (failure != 0) return no_memory(bytes, failure);
+    const int failure = back(descriptor, start, bytes);
+    if (failure != 0) {
+      give_back(descriptor, start, bytes);
+      return no_memory(bytes, failure);
+    }
     used_ += bytes;
   }
   void* const at =
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags | MAP_POPULATE, descriptor, start);
   if (at != MAP_FAILED) return std::span(static_cast<std::byte*>(at), bytes);
   const int failure = errno;
-  if (descriptor >= 0) {
-    ::fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
-                static_cast<off_t>(bytes));
-  }
+  if (descriptor >= 0) give_back(descriptor, start, bytes);
   return no_memory(bytes, failure);
 }
 
@@ -134,11 +161,9 @@ Status Heap::free(const void* data) {
   const std::uint64_t offset = slot->offset.load(std::memory_order_relaxed);
   write(*slot, 0, 0, 0);
   unmap({static_cast<std::byte*>(const_cast<void*>(data)), bytes});
-  if (space_.segment == nullptr) return {};
+  if (space_.segment == nullptr || ::getpid() != owner_) return {};
   const std::size_t start = space_.begins[static_cast<std::size_t>(local_rank_)] + offset;
-  // Where the kernel cannot, the pages stay until the communicator ends.
-  ::fallocate(space_.segment->descriptor(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-              static_cast<off_t>(start), static_cast<off_t>(bytes));
+  give_back(space_.segment->descriptor(), static_cast<off_t>(start), bytes);
   return {};
 }
 
@@ -192,15 +217,16 @@ Result<std::byte*> Heap::reach(int owner, const HeapPlace& place) {
   View& view = views[place.slot];
   if (view.offset != place.offset || view.memory.empty()) {
     if (!view.memory.empty()) unmap(std::exchange(view.memory, {}));
-    // Populated: a page fault for each page would be on the way of the first message.
-    void* const at = ::mmap(nullptr, place.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+    const int populate = place.bytes <= kPopulateBytes ? MAP_POPULATE : 0;
+    void* const at = ::mmap(nullptr, place.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | populate,
                             space_.segment->descriptor(),
                             static_cast<off_t>(space_.begins[rank] + place.offset));
     if (at == MAP_FAILED) {
       return error(Code::unavailable,
                    "cannot map {} bytes that another rank of this host allocated: {}; raise the "
-                   "limit of address space (ulimit -v), or use memory that is not allocated by "
-                   "the communicator",
+                   "limits of this process (ulimit -v, with locked memory ulimit -l) or of its "
+                   "mappings (sysctl vm.max_map_count), or use memory that is not allocated by the "
+                   "communicator",
                    place.bytes, errno_text(errno));
     }
     view = {place.offset, {static_cast<std::byte*>(at), place.bytes}};

@@ -11,6 +11,9 @@
 // and free() from any, find() from any and without a lock, reach() from one at a time.
 #pragma once
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -85,8 +88,9 @@ class Heap {
 
   const HeapSpace space_;
   const int local_rank_;
-  std::mutex mutex_;      // of allocate() and free()
-  std::size_t used_ = 0;  // file space
+  const pid_t owner_ = ::getpid();  // a fork's copy of this has nothing to give back
+  std::mutex mutex_;                // of allocate() and free()
+  std::size_t used_ = 0;            // file space
   // Odd while a slot is being changed: find() then looks again.
   std::atomic<std::uint64_t> version_{0};
   std::atomic<std::size_t> slots_used_{0};  // those beyond were never used

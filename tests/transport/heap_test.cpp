@@ -162,13 +162,29 @@ TEST(HeapTest, AHeapThatSharesWithNobodyGivesOrdinaryMemory) {
   EXPECT_TRUE(heap.free(memory.data()).ok());
 }
 
-TEST(HeapTest, FindIsRightWhileAnotherThreadAllocatesAndFrees) {
+TEST(HeapTest, AForkGivesNothingBack) {
   Heap heap(space_of(file_of(2 * kSpaceBytes)), 0);
   const auto memory = allocated(heap, 4096);
+  std::memset(memory.data(), 3, memory.size());
+  const pid_t child = fork_rank([&] { EXPECT_TRUE(heap.free(memory.data()).ok()); });
+  EXPECT_EQ(await_child(child), 0);
+  EXPECT_TRUE(std::ranges::all_of(memory, [](std::byte b) { return b == std::byte{3}; }));
+  EXPECT_TRUE(heap.free(memory.data()).ok());
+}
+
+TEST(HeapTest, FindIsRightWhileAnotherThreadAllocatesAndFrees) {
+  Heap heap(space_of(file_of(2 * kSpaceBytes)), 0);
+  // The slot that changes comes before, and is looked at first: torn, it would seem to hold
+  // `memory` now and then.
+  const auto first = allocated(heap, 4096);
+  const auto memory = allocated(heap, 4096);
   const std::uint64_t offset = heap.find(memory.data(), 4096)->offset;
+  ASSERT_TRUE(heap.free(first.data()).ok());
   std::atomic<bool> done{false};
   std::thread other([&] {
-    for (int i = 0; i < 2000; ++i) EXPECT_TRUE(heap.free(allocated(heap, 4096).data()).ok());
+    for (int i = 0; i < 4000; ++i) {
+      EXPECT_TRUE(heap.free(allocated(heap, i % 2 == 0 ? 4096 : 1 << 20).data()).ok());
+    }
     done = true;
   });
   while (!done) {
