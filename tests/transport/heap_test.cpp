@@ -174,16 +174,16 @@ TEST(HeapTest, AForkGivesNothingBack) {
 
 TEST(HeapTest, FindIsRightWhileAnotherThreadAllocatesAndFrees) {
   Heap heap(space_of(file_of(2 * kSpaceBytes)), 0);
-  // The slot that changes comes before, and is looked at first: torn, it would seem to hold
-  // `memory` now and then.
+  // The slot that changes is looked at first, and its memory mostly lies right below: with the
+  // longer one's length the shorter one would seem to hold `memory`.
   const auto first = allocated(heap, 4096);
   const auto memory = allocated(heap, 4096);
   const std::uint64_t offset = heap.find(memory.data(), 4096)->offset;
   ASSERT_TRUE(heap.free(first.data()).ok());
   std::atomic<bool> done{false};
   std::thread other([&] {
-    for (int i = 0; i < 4000; ++i) {
-      EXPECT_TRUE(heap.free(allocated(heap, i % 2 == 0 ? 4096 : 1 << 20).data()).ok());
+    for (int i = 0; i < 20'000; ++i) {
+      EXPECT_TRUE(heap.free(allocated(heap, i % 2 == 0 ? 8192 : 16384).data()).ok());
     }
     done = true;
   });
