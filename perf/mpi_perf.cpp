@@ -23,7 +23,7 @@ constexpr const char* kProgram = "mpi_perf";
 struct Choice {
   const Counterpart* counterpart = nullptr;
   std::vector<std::string> rest;
-  ParsedOptions refusal;  // without a counterpart
+  Ending refusal;  // without a counterpart
 };
 
 Choice choose(const std::vector<std::string>& arguments) {
@@ -35,11 +35,7 @@ Choice choose(const std::vector<std::string>& arguments) {
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& failure) {
-    return {nullptr,
-            {},
-            {{},
-             ExitCode::usage,
-             fmt::format("{}: {}\nTry {} --help.\n", kProgram, failure.what(), kProgram)}};
+    return {nullptr, {}, rejected(kProgram, failure.what())};
   }
   return {find_counterpart(name), app.remaining(), {}};
 }
@@ -55,7 +51,7 @@ std::string help() {
 ParsedOptions parse(const std::vector<std::string>& arguments, const Options& defaults) {
   ParsedOptions parsed = parse_options(kProgram, arguments, defaults);
   const auto refused = [](const char* why) {
-    return ParsedOptions{{}, ExitCode::usage, fmt::format("{}: {}\n", kProgram, why)};
+    return Ending{ExitCode::usage, fmt::format("{}: {}\n", kProgram, why)};
   };
   if (!parsed.options) {
     if (parsed.text.find("Usage:") != std::string::npos) parsed.text.insert(0, help());
@@ -66,6 +62,9 @@ ParsedOptions parse(const std::vector<std::string>& arguments, const Options& de
   }
   if (parsed.options->aggregated_iterations > 1) {
     return refused("--agg_iters must be 1: the calls of MPI that are measured are blocking ones");
+  }
+  if (parsed.options->timeout_s > 0) {
+    return refused("--timeout must be 0: MPI's calls wait for ever; use mpirun --timeout");
   }
   return parsed;
 }
@@ -101,7 +100,7 @@ int run(const std::vector<std::string>& arguments) {
   if (choice.counterpart == nullptr) return refuse(choice.refusal);
   const MpiBenchmark benchmark(*choice.counterpart);
   const ParsedOptions parsed = parse(choice.rest, benchmark.defaults());
-  if (!parsed.options) return refuse(parsed);
+  if (!parsed.options) return refuse({parsed.code, parsed.text});
   return static_cast<int>(run_ranks(kProgram, *parsed.options, [&](Communicator& communicator) {
     const Mpi mpi;
     const Status same = check_world(communicator);

@@ -50,7 +50,7 @@ ExitCode run_rank(Communicator& communicator, const OverlapOptions& options) {
 
 int run(const std::vector<std::string>& arguments) {
   const auto parsed = parse_overlap_options(arguments);
-  if (!parsed.options) return refuse({{}, parsed.code, parsed.text});
+  if (!parsed.options) return refuse({parsed.code, parsed.text});
   Options job;
   job.threads = parsed.options->threads;
   return static_cast<int>(run_ranks("overlap_perf", job, [&](Communicator& communicator) {

@@ -44,13 +44,17 @@ void add_doctor(CLI::App& app, int& exit_code) {
   CLI::App* const command = app.add_subcommand(
       "doctor", "Check this host for what makes collectives slow, or makes them fail");
   const auto options = std::make_shared<DoctorOptions>();
-  command
-      ->add_option("--sysroot", options->root,
-                   "Read the proc, sys, dev and boot of this folder instead of those of this "
-                   "host")
-      ->type_name("DIR");
-  command->add_flag("--json", options->json, "Print JSON; docs/doctor.md describes it");
-  command->add_flag("--list", options->list, "List the checks and what each looks at");
+  auto* const root =
+      command
+          ->add_option("--sysroot", options->root,
+                       "Read the proc, sys, dev and boot of this folder instead of those of this "
+                       "host")
+          ->type_name("DIR");
+  auto* const json =
+      command->add_flag("--json", options->json, "Print JSON; docs/doctor.md describes it");
+  command->add_flag("--list", options->list, "List the checks and what each looks at")
+      ->excludes(json)
+      ->excludes(root);
   command->add_option("--only", options->only, "Run these checks alone")
       ->type_name("CODE,...")
       ->delimiter(',');

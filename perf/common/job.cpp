@@ -90,10 +90,10 @@ ExitCode run_ranks(std::string_view program, const Options& options,
   return *std::max_element(codes.begin(), codes.end());
 }
 
-int refuse(const ParsedOptions& parsed) {
-  const bool failed = parsed.code != ExitCode::ok;
-  if (failed || speaks_for_all()) std::fputs(parsed.text.c_str(), failed ? stderr : stdout);
-  return static_cast<int>(parsed.code);
+int refuse(const Ending& ending) {
+  const bool failed = ending.code != ExitCode::ok;
+  if (failed || speaks_for_all()) std::fputs(ending.text.c_str(), failed ? stderr : stdout);
+  return static_cast<int>(ending.code);
 }
 
 }  // namespace tutti::perf

@@ -18,6 +18,6 @@ ExitCode run_ranks(std::string_view program, const Options& options,
 // Prints why there is nothing to run and returns the exit code of the process. Help and version
 // come once, from rank 0; errors come from every rank: a launcher that sees the first of them end
 // may end the others before they speak.
-int refuse(const ParsedOptions& parsed);
+int refuse(const Ending& ending);
 
 }  // namespace tutti::perf

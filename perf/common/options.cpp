@@ -5,12 +5,9 @@
 
 #include "base/error.h"
 #include "common/names.h"
-#include "common/size_option.h"
 
 namespace tutti::perf {
 namespace {
-
-constexpr std::int64_t kMaxIterations = 1'000'000'000;
 
 // Turns a parser of ours into CLI11's form: the text in, an error message out (empty: fine).
 template <typename Parse>
@@ -24,18 +21,10 @@ CLI::Validator checked(Parse parse) {
 }
 
 void add_sweep(CLI::App& app, Options& options) {
-  app.add_option("-b,--minbytes", options.sweep.min_bytes, "Smallest size: 8, 4K, 4KiB, 1.5M")
-      ->transform(size_in_bytes())
-      ->type_name("SIZE")
-      ->default_str("32M");
-  app.add_option("-e,--maxbytes", options.sweep.max_bytes, "Largest size")
-      ->transform(size_in_bytes())
-      ->type_name("SIZE")
-      ->default_str("32M");
-  app.add_option("-i,--stepbytes", options.sweep.step_bytes, "Added from size to size")
-      ->transform(size_in_bytes())
-      ->type_name("SIZE")
-      ->default_str("1M");
+  add_size(app, "-b,--minbytes", options.sweep.min_bytes, "Smallest size: 8, 4K, 4KiB, 1.5M",
+           "32M");
+  add_size(app, "-e,--maxbytes", options.sweep.max_bytes, "Largest size", "32M");
+  add_size(app, "-i,--stepbytes", options.sweep.step_bytes, "Added from size to size", "1M");
   app.add_option("-f,--stepfactor", options.sweep.factor,
                  "Multiplied from size to size, instead of -i; 1 means off")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}))
@@ -43,28 +32,14 @@ void add_sweep(CLI::App& app, Options& options) {
 }
 
 void add_iterations(CLI::App& app, Options& options) {
-  const auto at_least = [](std::int64_t low) { return CLI::Range(low, kMaxIterations); };
-  app.add_option("-n,--iters", options.iterations, "Timed iterations per row")
-      ->check(at_least(1))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("-w,--warmup_iters", options.warmup_iterations, "Iterations before the timed ones")
-      ->check(at_least(0))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("-m,--agg_iters", options.aggregated_iterations,
-                 "Operations in flight together in one iteration (asynchronous calls)")
-      ->check(at_least(1))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("-N,--run_cycles", options.cycles, "Repeats of the whole table; 0 means for ever")
-      ->check(at_least(0))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("-c,--check", options.checks, "Checks of the result per row; 0 means none")
-      ->check(at_least(0))
-      ->type_name("N")
-      ->capture_default_str();
+  add_count(app, "-n,--iters", options.iterations, 1, "Timed iterations per row");
+  add_count(app, "-w,--warmup_iters", options.warmup_iterations, 0,
+            "Iterations before the timed ones");
+  add_count(app, "-m,--agg_iters", options.aggregated_iterations, 1,
+            "Operations in flight together in one iteration (asynchronous calls)");
+  add_count(app, "-N,--run_cycles", options.cycles, 0,
+            "Repeats of the whole table; 0 means for ever");
+  add_count(app, "-c,--check", options.checks, 0, "Checks of the result per row; 0 means none");
 }
 
 void add_operation(CLI::App& app, Options& options) {
@@ -99,10 +74,7 @@ void add_operation(CLI::App& app, Options& options) {
 }
 
 void add_measurement(CLI::App& app, Options& options) {
-  app.add_option("-t,--nthreads", options.threads, "Ranks per process, one thread each")
-      ->check(CLI::Range(1, 1024))
-      ->type_name("N")
-      ->capture_default_str();
+  add_threads(app, options.threads);
   app.add_option("-z,--blocking", options.blocking,
                  "0, 2: none beyond the blocking call; 1: a barrier after each iteration; 3: the "
                  "same, not timed")
@@ -126,11 +98,8 @@ void add_measurement(CLI::App& app, Options& options) {
                  "1: time each iteration, and add minimum, maximum, percentiles and variation")
       ->type_name("0|1")
       ->default_str(options.per_iteration ? "1" : "0");
-  app.add_option("-K,--skip_iterations", options.skipped_iterations,
-                 "First iterations that -I leaves out of its figures")
-      ->check(CLI::Range(std::int64_t{0}, kMaxIterations))
-      ->type_name("N")
-      ->capture_default_str();
+  add_count(app, "-K,--skip_iterations", options.skipped_iterations, 0,
+            "First iterations that -I leaves out of its figures");
 }
 
 void add_output(CLI::App& app, Options& options) {
@@ -189,10 +158,7 @@ std::string footer() {
 // What no option alone can see; empty when all is well.
 std::string contradiction(const Options& options) {
   const Sweep& sweep = options.sweep;
-  if (sweep.min_bytes > sweep.max_bytes) {
-    return fmt::format("--minbytes {} is more than --maxbytes {}; give both -b and -e",
-                       sweep.min_bytes, sweep.max_bytes);
-  }
+  if (std::string why = backwards(sweep); !why.empty()) return why;
   if (sweep.factor <= 1 && sweep.step_bytes == 0 && sweep.min_bytes != sweep.max_bytes) {
     return "--stepbytes 0 never reaches --maxbytes; give -i above 0 or -f above 1";
   }
@@ -219,33 +185,16 @@ ParsedOptions parse_options(const std::string& program, const std::vector<std::s
                program);
   app.set_version_flag("--version", version_text());
   app.footer(footer());
-  // Scripts append options to change those before, as getopt allows.
-  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  let_the_last_win(app);
   add_sweep(app, options);
   add_iterations(app, options);
   add_operation(app, options);
   add_measurement(app, options);
   add_output(app, options);
   add_gpu_options(app);
-  const auto rejected = [&](std::string_view why) {
-    return ParsedOptions{
-        {}, ExitCode::usage, fmt::format("{}: {}\nTry {} --help.\n", program, why, program)};
-  };
-  try {
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
-  } catch (const CLI::CallForHelp&) {
-    return {{}, ExitCode::ok, app.help()};
-  } catch (const CLI::CallForVersion&) {
-    return {{}, ExitCode::ok, version_text() + "\n"};
-  } catch (const CLI::ParseError& failure) {
-    return rejected(failure.what());
-  }
-  if (const std::string why = contradiction(options); !why.empty()) return rejected(why);
-  return {options, ExitCode::ok, ""};
-}
-
-std::string version_text() {
-  return "tutti-tests version " TUTTI_VERSION;
+  if (std::optional<Ending> ending = read(app, arguments)) return *std::move(ending);
+  if (const std::string why = contradiction(options); !why.empty()) return rejected(program, why);
+  return options;
 }
 
 }  // namespace tutti::perf

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "common/exit_code.h"
+#include "common/command_line.h"
 #include "common/operator.h"
 #include "common/sizes.h"
 #include "tutti/types.h"
@@ -51,17 +51,8 @@ struct Options {
 };
 inline constexpr int kAllRoots = -1;
 
-// Options to run with, or a text to print before exiting: help or version on standard output with
-// ExitCode::ok, an explanation on standard error with ExitCode::usage.
-struct ParsedOptions {
-  std::optional<Options> options;
-  ExitCode code = ExitCode::ok;
-  std::string text;
-};
+using ParsedOptions = Parsed<Options>;
 ParsedOptions parse_options(const std::string& program, const std::vector<std::string>& arguments,
                             const Options& defaults = {});
-
-// "tutti-tests version 0.1.0"
-std::string version_text();
 
 }  // namespace tutti::perf

@@ -16,12 +16,7 @@ struct OverlapOptions {
   bool json = false;
 };
 
-// Options to run with, or a text to print before exiting, as parse_options() has it.
-struct ParsedOverlapOptions {
-  std::optional<OverlapOptions> options;
-  ExitCode code = ExitCode::ok;
-  std::string text;
-};
+using ParsedOverlapOptions = Parsed<OverlapOptions>;
 ParsedOverlapOptions parse_overlap_options(const std::vector<std::string>& arguments);
 
 }  // namespace tutti::perf

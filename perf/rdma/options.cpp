@@ -2,8 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "common/exit_code.h"
-#include "common/size_option.h"
+#include "common/command_line.h"
 
 namespace tutti::perf {
 namespace {
@@ -24,22 +23,12 @@ std::optional<RdmaOptions> parse_rdma_options(int argc, char** argv, int& exit_c
   app.set_version_flag("--version", std::string("rdma_perf ") + TUTTI_VERSION);
   app.add_flag("-l,--latency", options.latency, "Ping-pong of one message instead of a stream");
   app.add_flag("--bidirectional", options.both_ways, "Stream in both directions at once");
-  app.add_option("-b,--minbytes", options.min_bytes, "Smallest size: 8, 4K, 1M")
-      ->transform(size_in_bytes())
-      ->type_name("SIZE")
-      ->default_str("8");
-  app.add_option("-e,--maxbytes", options.max_bytes, "Largest size; sizes double in between")
-      ->transform(size_in_bytes())
-      ->type_name("SIZE")
-      ->default_str("4M, latency 128K");
-  app.add_option("-n,--iters", options.iterations, "Messages of each size")
-      ->check(CLI::Range(std::int64_t{10}, std::int64_t{1'000'000'000}))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("-w,--warmup_iters", options.warmup_iterations, "Messages before the timed ones")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000}))
-      ->type_name("N")
-      ->capture_default_str();
+  add_size(app, "-b,--minbytes", options.min_bytes, "Smallest size: 8, 4K, 1M", "8");
+  add_size(app, "-e,--maxbytes", options.max_bytes, "Largest size; sizes double in between",
+           "4M, latency 128K");
+  add_count(app, "-n,--iters", options.iterations, 10, "Messages of each size");
+  add_count(app, "-w,--warmup_iters", options.warmup_iterations, 0,
+            "Messages before the timed ones");
   app.add_option("--lanes", options.lanes, "Queue pairs that share the stream")
       ->check(CLI::Range(1, 8))
       ->type_name("N")

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "c_api/communicator_alone.h"
 #include "tutti/communicator.h"
 #include "tutti/tutti.h"
 
@@ -13,15 +14,6 @@ namespace tutti {
 namespace {
 
 using testing::HasSubstr;
-
-tutti_comm* communicator_alone() {
-  tutti_bootstrap* bootstrap = nullptr;
-  tutti_comm* comm = nullptr;
-  EXPECT_EQ(tutti_bootstrap_in_process(nullptr, 1, &bootstrap), nullptr);
-  EXPECT_EQ(tutti_comm_create(bootstrap, nullptr, &comm), nullptr);
-  tutti_bootstrap_free(bootstrap);
-  return comm;
-}
 
 TEST(CppBesideC, FunctionsAreNoexcept) {
   static_assert(noexcept(tutti_version()));

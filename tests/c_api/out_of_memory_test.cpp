@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "c_api/communicator_alone.h"
 #include "tutti/tutti.h"
 
 namespace {
@@ -35,15 +36,6 @@ namespace tutti {
 namespace {
 
 using testing::HasSubstr;
-
-tutti_comm* communicator_alone() {
-  tutti_bootstrap* bootstrap = nullptr;
-  tutti_comm* comm = nullptr;
-  EXPECT_EQ(tutti_bootstrap_in_process(nullptr, 1, &bootstrap), nullptr);
-  EXPECT_EQ(tutti_comm_create(bootstrap, nullptr, &comm), nullptr);
-  tutti_bootstrap_free(bootstrap);
-  return comm;
-}
 
 TEST(OutOfMemory, IsAnError) {
   tutti_comm* const comm = communicator_alone();

@@ -103,7 +103,7 @@ class Runs(unittest.TestCase):
             found = {(row["collective"], row["ranks"], row["size"]) for row in report["rows"]}
             self.assertEqual(found, {
                 ("alltoall", 2, 16), ("alltoall", 2, 4096), ("alltoall", 3, 24),
-                ("alltoall", 3, 4096), ("hypercube", 2, 16), ("hypercube", 2, 4096),
+                ("alltoall", 3, 4092), ("hypercube", 2, 16), ("hypercube", 2, 4096),
                 ("barrier", 2, 0), ("barrier", 3, 0)})
             for row in report["rows"]:
                 self.assertGreater(row["ratio"], 0)
@@ -121,11 +121,18 @@ class Runs(unittest.TestCase):
                 (["-c", "all_scatter"], "'all_scatter' is no collective; choose from all_reduce,"),
                 (["-n", "2,x"], "'2,x' is no list of ranks, such as 2,4"),
                 (["-n", "1"], "'1' is no list of ranks"),
+                (["-b", "64", "-e", "8"], "--smallest 64 is more than --largest 8; give both"),
                 (["-f", "1"], "--factor at least 2"),
                 (["--json", "--markdown"], "not allowed with argument")):
             done = self.run_script(*arguments)
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn(message, done.stderr)
+
+    def test_nothing_to_compare(self):
+        done = self.run_script("-c", "hypercube", "-n", "3")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("# hypercube needs 2, 4, 8, ... ranks: 3 left out", done.stderr)
+        self.assertIn("nothing to compare: choose other", done.stderr)
 
     def test_programs_that_are_not_built(self):
         done = self.run_script("--build", "/nowhere")

@@ -58,6 +58,8 @@ TEST(OverlapOptions, AreReadAndBadOnesAreNamed) {
                                               "0", "-t", "2", "--json"})
                            .options;
   ASSERT_TRUE(options.has_value());
+  EXPECT_EQ(parse_overlap_options({"-b", "8", "-b", "16"}).options->sweep.min_bytes, 16)
+      << "scripts append";
   EXPECT_EQ(options->sweep.min_bytes, 4096);
   EXPECT_EQ(options->sweep.max_bytes, 1 << 20);
   EXPECT_EQ(options->sweep.factor, 8);

@@ -53,8 +53,8 @@ std::vector<Gid> gids_of(const Host& host, const RdmaPort& port, Outcome& outcom
 std::vector<RdmaPort> active_roce_ports(const Host& host, Outcome& outcome) {
   std::vector<RdmaPort> ports = rdma_ports(host, outcome);
   std::erase_if(ports, [](const RdmaPort& port) { return !port.active() || !port.ethernet; });
-  const bool any = rdma_devices(host).value.value_or(std::vector<std::string>()).empty();
-  outcome.nothing_here = any ? "no RDMA device" : "no RoCE port is active";
+  const bool none = rdma_devices(host).value.value_or(std::vector<std::string>()).empty();
+  outcome.nothing_here = none ? "no RDMA device" : "no RoCE port is active";
   return ports;
 }
 

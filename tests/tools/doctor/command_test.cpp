@@ -86,6 +86,8 @@ TEST_F(Command, RefusesWrongUsage) {
   EXPECT_EQ(code.exit_code, 2);
   EXPECT_THAT(code.output, HasSubstr("there is no check 'T-ACE'; did you mean T-ACS?"));
   EXPECT_EQ(doctor("--unknown").exit_code, 2);
+  EXPECT_EQ(doctor("--list --json").exit_code, 2) << "the list is text";
+  EXPECT_EQ(doctor("--list --sysroot /").exit_code, 2) << "the list looks at nothing";
 }
 
 TEST_F(Command, HelpsWithExitStatuses) {
