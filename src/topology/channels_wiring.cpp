@@ -1,6 +1,7 @@
 #include "topology/channels_wiring.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <numeric>
 #include <utility>
@@ -9,6 +10,14 @@
 
 namespace tutti::topology {
 namespace {
+
+// Verbs' states before "active", and the system's words for a network device without a link. A
+// state that the source does not tell is taken for a good one.
+bool is_down(const Node& port) {
+  constexpr std::array<std::string_view, 5> kDown = {"down", "init", "armed", "lowerlayerdown",
+                                                     "notpresent"};
+  return std::find(kDown.begin(), kDown.end(), value_of(port, "state")) != kDown.end();
+}
 
 // Members, then their paths; with all paths at hand, which of them to use; then arcs.
 class Wirer {
@@ -133,7 +142,13 @@ class Wirer {
 
   void add_ports() {
     for (const Link& link : graph_.links) {
-      if (link.kind == LinkKind::wire) {
+      if (link.kind != LinkKind::wire) {
+        continue;
+      }
+      if (is_down(graph_.nodes[static_cast<std::size_t>(link.a)])) {
+        ++wiring_.ports_down;
+      } else {
+        wiring_.ports_unrated += link.bandwidth > 0 ? 0 : 1;
         wiring_.network = link.b;
         wiring_.ports.push_back(link.a);
         add_port(link);

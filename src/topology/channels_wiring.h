@@ -26,7 +26,9 @@ struct Hop {
 struct Wiring {
   int vertices = 0;
   std::vector<NodeId> members;
-  std::vector<NodeId> ports;
+  std::vector<NodeId> ports;  // without those that are down
+  int ports_down = 0;
+  int ports_unrated = 0;     // of `ports`: no rate is known
   NodeId network = kNoNode;  // where the arcs of ports end
   bool fast = false;
   std::vector<Arc> arcs;

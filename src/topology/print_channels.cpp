@@ -55,6 +55,19 @@ std::string section(const Graph& graph, std::string_view title, const Channels<C
   return text;
 }
 
+// What was left out, and what was used without knowing what it can do.
+std::string about_ports(const MachineChannels& channels) {
+  std::string text;
+  if (const int down = channels.ports_down; down > 0) {
+    text += fmt::format("{} {} down: not used\n", down, down == 1 ? "port is" : "ports are");
+  }
+  if (const int unrated = channels.ports_unrated; unrated > 0) {
+    text += fmt::format("{} {} no known rate: taken to limit nothing\n", unrated,
+                        unrated == 1 ? "port has" : "ports have");
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string channels_text(const Graph& graph, const MachineChannels& channels) {
@@ -67,7 +80,7 @@ std::string channels_text(const Graph& graph, const MachineChannels& channels) {
     text += section(graph, "rings through NICs", channels.rings_out);
     text += section(graph, "trees through NICs", channels.trees_out);
   }
-  return text;
+  return text + about_ports(channels);
 }
 
 }  // namespace tutti::topology

@@ -145,6 +145,48 @@ TEST(Channels, GoOverPcieWhereNothingElseIs) {
   EXPECT_NEAR(found.rings_out.found, 50e9, 1);
 }
 
+// Every state that a port can have before "active", and a rate that nobody tells.
+TEST(Channels, DoNotUsePortsThatAreDown) {
+  Graph graph = machine("node{2 numa, 4 gpu nvswitch, 8 nic 100G}");
+  const std::vector<NodeId> ports = of_kind(graph, NodeKind::port);
+  const auto set_state = [&](std::size_t port, const char* state) {
+    set_attribute(graph.nodes[static_cast<std::size_t>(ports[port])], {"state", state, "test"});
+  };
+  set_state(0, "down");
+  set_state(1, "init");
+  set_state(3, "armed");
+  set_state(4, "lowerlayerdown");
+  set_state(5, "active");
+  set_state(6, "up");
+  for (Link& link : graph.links) {
+    link.bandwidth = link.a == ports[7] && link.kind == LinkKind::wire ? 0 : link.bandwidth;
+  }
+  const MachineChannels found = find_channels(graph);
+  EXPECT_EQ(found.ports_down, 4);
+  EXPECT_EQ(found.ports_unrated, 1);
+  ASSERT_FALSE(found.rings_out.channels.empty());
+  ASSERT_FALSE(found.trees_out.channels.empty());
+  const auto good = testing::AnyOf(ports[2], ports[5], ports[6], ports[7]);
+  for (const Ring& ring : found.rings_out.channels) {
+    EXPECT_THAT(ring.port, good);
+  }
+  for (const Tree& tree : found.trees_out.channels) {
+    EXPECT_THAT(tree.port, good);
+  }
+  EXPECT_THAT(channels_text(graph, found),
+              HasSubstr("4 ports are down: not used\n"
+                        "1 port has no known rate: taken to limit nothing\n"));
+}
+
+TEST(Channels, HaveNoWayOutWhereAllPortsAreDown) {
+  Graph graph = machine("node{2 gpu mesh, 1 nic 100G}");
+  const NodeId port = of_kind(graph, NodeKind::port)[0];
+  set_attribute(graph.nodes[static_cast<std::size_t>(port)], {"state", "down", "test"});
+  const MachineChannels found = find_channels(graph);
+  EXPECT_TRUE(found.rings_out.channels.empty());
+  EXPECT_THAT(channels_text(graph, found), testing::EndsWith("1 port is down: not used\n"));
+}
+
 TEST(Channels, AreTheSameForTheSameGraph) {
   const Graph graph = machine("node{2 numa, 4 switch gen3, 8 gpu v100 cube, 4 nic 100G}");
   EXPECT_EQ(find_channels(graph),
