@@ -70,8 +70,8 @@ struct MachineChannels {
   bool operator==(const MachineChannels&) const = default;
 };
 
-// The budget of one search; a step tries one hop. At the default the whole takes some ten
-// milliseconds where it runs out.
+// The budget of one search; a step tries one hop, of trees all hops of a member. At the default the
+// whole takes some ten milliseconds where it runs out.
 constexpr std::int64_t kChannelSteps = 200'000;
 
 // REQUIRES: check(graph) is ok.

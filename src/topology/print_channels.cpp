@@ -39,8 +39,9 @@ std::string line(const Graph& graph, const Tree& tree) {
 
 template <typename Channel>
 std::string section(const Graph& graph, std::string_view title, const Channels<Channel>& found) {
-  std::string text =
-      fmt::format("{}: {}, {}", title, found.channels.size(), bytes_per_s(found.found));
+  const bool none = found.channels.empty() && found.bound.bandwidth > 0;
+  std::string text = fmt::format("{}: {}, {}", title, found.channels.size(),
+                                 none ? "none found" : bytes_per_s(found.found));
   if (found.bound.bandwidth > 0) {
     text += fmt::format(" of at most {} ({:.1f} %)", bytes_per_s(found.bound.bandwidth),
                         100 * found.quality());

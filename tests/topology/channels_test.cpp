@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string>
 #include <tuple>
 #include <utility>
 
@@ -133,6 +134,26 @@ TEST(Channels, OfSwitchesAreOneRingInsideAndOneForEachPort) {
   EXPECT_NEAR(found.rings_out.found, 400e9, 1);
   EXPECT_NEAR(found.trees.bound.bandwidth, 450e9 * 8 / 14, 1)
       << "sends of inner members count twice";
+}
+
+TEST(Channels, TreesAreFoundForARackOfGpus) {
+  for (const int gpus : {68, 72, 128}) {
+    const Graph graph =
+        machine("node{2 numa, " + std::to_string(gpus) + " gpu nvswitch, 8 nic 400G}");
+    const MachineChannels found = find_channels(graph);
+    ASSERT_FALSE(found.trees.channels.empty()) << gpus;
+    ASSERT_FALSE(found.trees_out.channels.empty()) << gpus;
+    expect_trees(graph, found.trees);
+    expect_trees(graph, found.trees_out);
+    EXPECT_LE(found.trees.steps, kChannelSteps);
+  }
+}
+
+TEST(Channels, NoneFoundIsNotAnUnknownBandwidth) {
+  const Graph graph = machine("node{4 gpu a100 mesh}");
+  const std::string text = channels_text(graph, find_channels(graph, 1));
+  EXPECT_THAT(text, HasSubstr("trees: 0, none found of at most 200.0 GB/s (0.0 %)"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("unknown")));
 }
 
 TEST(Channels, GoOverPcieWhereNothingElseIs) {
