@@ -141,7 +141,10 @@ void add_topo(CLI::App& app, int& exit_code) {
       "  tutti topo --from topo.xml --format svg > machine.svg\n"
       "  tutti topo --format nccl-xml > topo.xml && export NCCL_TOPO_FILE=$PWD/topo.xml\n"
       "  tutti topo --from 'node{2 numa, 4 switch, 8 gpu nvswitch, 8 nic 400G}' --format matrix");
-  command->callback([options, &exit_code] {
+  command->callback([options, from, &exit_code] {
+    if (from->count() > 0 && options->from.empty()) {
+      throw CLI::ValidationError("--from", "is empty; leave --from out for this machine");
+    }
     if (options->channels && options->format != "tree" && options->format != "json") {
       throw CLI::ValidationError("--channels",
                                  "is shown as text or with --format json, not " + options->format);

@@ -93,6 +93,9 @@ TEST(Topo, SaysWhatIsWrong) {
   const CommandResult picture = topo("--channels --format svg");
   EXPECT_EQ(picture.exit_code, 2);
   EXPECT_THAT(picture.output, HasSubstr("--channels: is shown as text or with --format json, not"));
+  const CommandResult empty = topo("--from ''");
+  EXPECT_EQ(empty.exit_code, 2) << "a variable without a value is not this machine";
+  EXPECT_THAT(empty.output, HasSubstr("--from: is empty; leave --from out for this machine"));
   EXPECT_EQ(topo("--explain a b --format svg").exit_code, 2) << "a path has no picture";
   EXPECT_EQ(topo("--explain a b --channels").exit_code, 2) << "one question at a time";
   EXPECT_EQ(topo("--sysroot / --from x").exit_code, 2) << "one source only";
