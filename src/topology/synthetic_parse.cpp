@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <vector>
 
 #include "base/error.h"
 #include "base/try.h"
@@ -40,7 +41,10 @@ class Parser {
   Status gpu_option(Word option);
   Status nic_option(Word option);
   Status count(Word word, int most, int& value) const;
+  // Notes that `what` ("fabric") is said by this word of the part; an error the second time.
+  Status once(std::string_view what, Word word);
   Status check() const;
+  Status check_fabric() const;
   Result<double> generation(Word word) const;
 
   // A run of letters and digits, empty at punctuation and at the end.
@@ -57,6 +61,10 @@ class Parser {
   std::string_view text_;
   std::size_t at_ = 0;
   Machine machine_;
+  std::vector<std::string_view> kinds_;  // of the parts so far
+  std::vector<std::string_view> said_;   // by options of this part
+  std::size_t fabric_at_ = 0;
+  std::size_t links_at_ = 0;  // 0: not said
 };
 
 void skip_spaces(std::string_view text, std::size_t& at) {
@@ -139,10 +147,23 @@ Status Parser::part() {
     return fail(kind.at, "\"{}\" is no part; parts are package, numa, core, switch, gpu, nic",
                 kind.text);
   }
+  if (std::find(kinds_.begin(), kinds_.end(), kind.text) != kinds_.end()) {
+    return fail(kind.at, "a second part of {}; a machine has one of each kind", kind.text);
+  }
+  kinds_.push_back(found->first);
+  said_.clear();
   machine_.*found->second = number;
   for (Word next_word = word(); !next_word.text.empty(); next_word = word()) {
     TUTTI_TRY(option(kind.text, next_word));
   }
+  return {};
+}
+
+Status Parser::once(std::string_view what, Word word) {
+  if (std::find(said_.begin(), said_.end(), what) != said_.end()) {
+    return fail(word.at, "\"{}\" is a second {}; a part has one", word.text, what);
+  }
+  said_.push_back(what);
   return {};
 }
 
@@ -161,10 +182,12 @@ Status Parser::option(std::string_view kind, Word word) {
     return nic_option(word);
   }
   if (kind == "switch" && word.text.starts_with("gen")) {
+    TUTTI_TRY(once("generation", word));
     TUTTI_TRY_ASSIGN(machine_.switch_gigatransfers, generation(word));
     return {};
   }
   if (kind == "package" && (word.text == "intel" || word.text == "amd")) {
+    TUTTI_TRY(once("vendor", word));
     machine_.vendor = word.text == "intel" ? "GenuineIntel" : "AuthenticAMD";
     return {};
   }
@@ -182,7 +205,9 @@ Status Parser::gpu_option(Word option) {
        {"cube", Fabric::cube}}};
   for (const auto& [name, fabric] : kFabrics) {
     if (option.text == name) {
+      TUTTI_TRY(once("fabric", option));
       machine_.fabric = fabric;
+      fabric_at_ = option.at;
       skip_spaces(text_, at_);
       if (fabric == Fabric::nvswitch && at_ < text_.size() && text_[at_] >= '0' &&
           text_[at_] <= '9') {
@@ -193,11 +218,14 @@ Status Parser::gpu_option(Word option) {
   }
   for (const GpuModel& model : kModels) {
     if (option.text == model.name) {
+      TUTTI_TRY(once("model", option));
       machine_.gpu = model;
       return {};
     }
   }
   if (option.text.starts_with('x')) {
+    TUTTI_TRY(once("number of links", option));
+    links_at_ = option.at;
     return count({option.text.substr(1), option.at + 1}, kGpuLinksMax, machine_.links);
   }
   return fail(option.at,
@@ -208,16 +236,19 @@ Status Parser::gpu_option(Word option) {
 
 Status Parser::nic_option(Word option) {
   if (option.text.ends_with('G')) {
+    TUTTI_TRY(once("rate", option));
     int gigabits = 0;
     TUTTI_TRY(count({option.text.substr(0, option.text.size() - 1), option.at}, 10'000, gigabits));
     machine_.port_megabits = gigabits * 1000;
     return {};
   }
   if (option.text.starts_with("gen")) {
+    TUTTI_TRY(once("generation", option));
     TUTTI_TRY_ASSIGN(machine_.nic_gigatransfers, generation(option));
     return {};
   }
   if (option.text.find_first_not_of("0123456789") == std::string_view::npos) {
+    TUTTI_TRY(once("number of ports", option));
     TUTTI_TRY(count(option, 8, machine_.ports));
     if (const Word port = word(); port.text != "port") {
       return fail(port.at, "a number here counts ports: 2 port");
@@ -239,12 +270,42 @@ Status Parser::check() const {
     return fail(0, "{} switches do not divide among {} NUMA nodes", machine_.switches,
                 machine_.numas);
   }
+  return check_fabric();
+}
+
+Status Parser::check_fabric() const {
   const int links = machine_.links > 0 ? machine_.links : machine_.gpu.links;
-  if (machine_.fabric == Fabric::cube && machine_.gpus != 8) {
-    return fail(0, "cube is the wiring of 8 GPUs, not of {}", machine_.gpus);
-  }
-  if (machine_.fabric == Fabric::mesh && machine_.gpus > links + 1) {
-    return fail(0, "{} links of a GPU do not reach {} others", links, machine_.gpus - 1);
+  switch (machine_.fabric) {
+    case Fabric::none:
+      if (links_at_ > 0) {
+        return fail(links_at_, "x{} counts links of a fabric; name nvswitch, mesh or ring", links);
+      }
+      break;
+    case Fabric::cube:
+      if (machine_.gpus != 8) {
+        return fail(fabric_at_, "cube is the wiring of 8 GPUs, not of {}", machine_.gpus);
+      }
+      if (links_at_ > 0) {
+        return fail(links_at_, "a cube has 6 links of each GPU, whatever x{} says", links);
+      }
+      break;
+    case Fabric::mesh:
+      if (machine_.gpus > links + 1) {
+        return fail(fabric_at_, "{} links of a GPU do not reach {} others", links,
+                    machine_.gpus - 1);
+      }
+      break;
+    case Fabric::ring:
+      if (machine_.gpus > 2 && links < 2) {
+        return fail(fabric_at_, "a ring takes 2 links of each GPU, not {}", links);
+      }
+      break;
+    case Fabric::nvswitch:
+      if (machine_.nvswitches > links) {
+        return fail(fabric_at_, "{} links of a GPU do not reach {} NVSwitches", links,
+                    machine_.nvswitches);
+      }
+      break;
   }
   return {};
 }

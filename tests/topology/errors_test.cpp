@@ -144,8 +144,22 @@ const Case kSynthetic[] = {
     {"Generation", "node{8 switch gen9}", "column 18: a count from 1 to 6 belongs here"},
     {"Packages", "node{2 package, 3 numa}", "3 NUMA nodes do not divide among 2 packages"},
     {"Switches", "node{2 numa, 3 switch}", "3 switches do not divide among 2 NUMA nodes"},
-    {"Cube", "node{4 gpu v100 cube}", "cube is the wiring of 8 GPUs, not of 4"},
-    {"Mesh", "node{8 gpu x3 mesh}", "3 links of a GPU do not reach 7 others"}};
+    {"Cube", "node{4 gpu v100 cube}", "column 17: cube is the wiring of 8 GPUs, not of 4"},
+    {"Mesh", "node{8 gpu x3 mesh}", "column 15: 3 links of a GPU do not reach 7 others"},
+    {"PartTwice", "node{8 gpu, 4 gpu}", "column 15: a second part of gpu"},
+    {"FabricTwice", "node{8 gpu mesh ring}", "column 17: \"ring\" is a second fabric"},
+    {"ModelTwice", "node{8 gpu a100 h100}", "column 17: \"h100\" is a second model"},
+    {"LinksTwice", "node{8 gpu ring x4 x6}", "column 20: \"x6\" is a second number of links"},
+    {"RateTwice", "node{8 nic 400G 200G}", "column 17: \"200G\" is a second rate"},
+    {"NicGenerationTwice", "node{8 nic gen4 gen5}", "column 17: \"gen5\" is a second generation"},
+    {"PortsTwice", "node{8 nic 2 port 1 port}", "column 19: \"1\" is a second number of ports"},
+    {"SwitchTwice", "node{8 switch gen4 gen5}", "column 20: \"gen5\" is a second generation"},
+    {"VendorTwice", "node{1 package amd intel}", "column 20: \"intel\" is a second vendor"},
+    {"LinksOfNothing", "node{8 gpu x4}", "column 12: x4 counts links of a fabric"},
+    {"LinksOfCube", "node{8 gpu v100 cube x4}", "column 22: a cube has 6 links of each GPU"},
+    {"RingOfOne", "node{8 gpu ring x1}", "column 12: a ring takes 2 links of each GPU, not 1"},
+    {"Nvswitches", "node{8 gpu nvswitch 19}",
+     "column 12: 18 links of a GPU do not reach 19 NVSwitches"}};
 INSTANTIATE_TEST_SUITE_P(Synthetic, Wrong, testing::ValuesIn(kSynthetic));
 
 TEST(Wrong, SyntheticBeginning) {
