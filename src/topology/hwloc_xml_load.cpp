@@ -90,7 +90,9 @@ Result<Graph> HwlocLoader::load() {
     graph_.notes.emplace_back("hwloc's XML does not tell the rate of network ports");
   }
   note_missing_nvlink();
-  TUTTI_TRY(finish(graph_));
+  if (const Status done = finish(graph_); !done.ok()) {
+    return file_.error_at(file_.root(), "{}", done.message());
+  }
   return std::move(graph_);
 }
 

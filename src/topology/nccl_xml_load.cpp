@@ -89,7 +89,9 @@ Result<Graph> NcclLoader::load() {
   for (const Wired& wired : wired_) {
     resolve(wired);
   }
-  TUTTI_TRY(finish(graph_));
+  if (const Status done = finish(graph_); !done.ok()) {
+    return file_.error_at(file_.root(), "{}", done.message());
+  }
   return std::move(graph_);
 }
 
@@ -302,6 +304,12 @@ void NcclLoader::resolve(const Wired& wired) {
   const LinkKind kind = element == "pcilink" ? LinkKind::pcie
                         : element == "xgmi"  ? LinkKind::xgmi
                                              : LinkKind::nvlink;
+  if (kind == LinkKind::pcie && (at(wired.from).parent == to || at(to).parent == wired.from)) {
+    graph_.notes.push_back(
+        fmt::format("line {}: <pcilink> to {} repeats a link of the tree; left out",
+                    file_.line(wired.xml), wired.target));
+    return;
+  }
   const auto [known, is_new] =
       linked_.try_emplace({std::min(wired.from, to), std::max(wired.from, to), kind}, wired.count);
   if (!is_new) {

@@ -180,13 +180,35 @@ TEST(Wrong, EndlessFile) {
               HasSubstr("/dev/zero: longer than 16777216 bytes"));
 }
 
+TEST(Wrong, TooManySocketsOfHwloc) {
+  std::string packages;
+  for (int i = 0; i < 1025; ++i) {
+    packages += "<object type=\"Package\"/>";
+  }
+  EXPECT_THAT(error_of(hwloc(packages)), HasSubstr("f.xml:1: 1025 packages or NUMA nodes"));
+}
+
+// From above and from below: the tree has that link already.
+TEST(Wrong, PcilinkThatRepeatsTheTreeIsLeftOutWithANote) {
+  const auto graph = load_text(
+      "f.xml", system("<cpu numaid=\"0\">\n<pci busid=\"0000:01:00.0\" class=\"0x060400\">\n"
+                      "<pcilink target=\"0000:02:00.0\"/>\n"
+                      "<pci busid=\"0000:02:00.0\" class=\"0x060400\">\n"
+                      "<pcilink target=\"0000:01:00.0\"/>\n</pci></pci></cpu>"));
+  ASSERT_TRUE(graph.ok()) << graph.status().message();
+  EXPECT_THAT(graph->notes,
+              testing::ElementsAre(
+                  "line 4: <pcilink> to 0000:02:00.0 repeats a link of the tree; left out",
+                  "line 6: <pcilink> to 0000:01:00.0 repeats a link of the tree; left out"));
+}
+
 TEST(Wrong, TooManySockets) {
   std::string cpus;
   for (int i = 0; i < 1025; ++i) {
     cpus += fmt::format("<cpu numaid=\"{}\"/>", i);
   }
   EXPECT_THAT(error_of(system(cpus)),
-              HasSubstr("1025 packages or NUMA nodes; a machine has 1024 at most"));
+              HasSubstr("f.xml:1: 1025 packages or NUMA nodes; a machine has 1024 at most"));
 }
 
 }  // namespace
