@@ -23,6 +23,21 @@ int integer_of(const Node& node, std::string_view attribute, int otherwise) {
   return value;
 }
 
+Status check_size(const Graph& graph) {
+  if (graph.nodes.size() > kNodesMax) {
+    return error(Code::invalid_argument, "{} nodes; a machine has {} at most", graph.nodes.size(),
+                 kNodesMax);
+  }
+  const auto devices = std::count_if(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return node.kind == NodeKind::gpu || node.kind == NodeKind::nic;
+  });
+  if (devices > static_cast<std::ptrdiff_t>(kDevicesMax)) {
+    return error(Code::invalid_argument, "{} GPUs and NICs; a machine has {} at most", devices,
+                 kDevicesMax);
+  }
+  return {};
+}
+
 // Bus ids by number: domains are four or eight digits.
 std::tuple<bool, std::size_t, std::string_view> bus_order(const Node& node) {
   return {node.bus_id.empty(), node.bus_id.size(), node.bus_id};
@@ -194,6 +209,7 @@ std::string port_state(std::string_view text) {
 }
 
 Status finish(Graph& graph) {
+  TUTTI_TRY(check_size(graph));
   for (const NodeKind kind : {NodeKind::gpu, NodeKind::nic, NodeKind::nvswitch}) {
     number(graph, kind);
   }

@@ -35,8 +35,13 @@ std::string cpus_of_mask(std::string_view mask);
 // The reverse, without 0x: "16-39" -> "000000ff,ffff0000". REQUIRES: a list as the above makes it.
 std::string mask_of_cpus(std::string_view cpus);
 
-// In this order: device numbers, corrections, links between sockets and to the network, names.
-// Ends with check().
+// Of one machine. Loaders and printers may look at every node for every other, or at every device
+// for every other: with these limits a hostile file costs seconds, not hours.
+constexpr std::size_t kNodesMax = 20'000;
+constexpr std::size_t kDevicesMax = 1024;  // GPUs and NICs together
+
+// In this order: limits, device numbers, corrections, links between sockets and to the network,
+// names. Ends with check().
 Status finish(Graph& graph);
 
 }  // namespace tutti::topology

@@ -162,7 +162,9 @@ Status HwlocLoader::load_pci_device(pugi::xml_node object, NodeId parent) {
 void HwlocLoader::load_gpus(pugi::xml_node object, Node node) {
   std::vector<pugi::xml_node> parts;
   for (const pugi::xml_node child : object.children("object")) {
-    if (std::string_view(child.attribute("name").value()).starts_with("rsmi")) {
+    // One more than a machine may have, for finish() to refuse: each looks at all children below.
+    if (parts.size() <= kDevicesMax &&
+        std::string_view(child.attribute("name").value()).starts_with("rsmi")) {
       parts.push_back(child);
     }
   }

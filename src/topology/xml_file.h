@@ -17,7 +17,7 @@
 namespace tutti::topology {
 
 constexpr std::size_t kFileBytesMax = std::size_t{16} << 20;  // the largest known is 0.4 MB
-constexpr std::size_t kXmlElementsMax = 500'000;
+constexpr std::size_t kXmlElementsMax = 50'000;
 constexpr int kXmlDepthMax = 128;
 
 class XmlFile {

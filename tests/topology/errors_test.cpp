@@ -77,7 +77,7 @@ const Case kText[] = {
      "<?xml version=\"1.0\"?>\n<!-- [ -->\n<!DOCTYPE system [\n<!ENTITY a \"&b;&b;\">]>\n<system/>",
      "f.xml:3: the document type declares entities"},
     {"Deep", nested(300), "f.xml:1: elements are nested more than 128 deep"},
-    {"Tags", std::string(600'000, '<'), "f.xml:1: 600000 tags; a topology file has 500000 at most"},
+    {"Tags", std::string(50'001, '<'), "f.xml:1: 50001 tags; a topology file has 50000 at most"},
     {"Large", std::string(kFileBytesMax + 1, '<'), "f.xml:1: 16777217 bytes"}};
 INSTANTIATE_TEST_SUITE_P(Text, Wrong, testing::ValuesIn(kText));
 
@@ -200,6 +200,38 @@ TEST(Wrong, PcilinkThatRepeatsTheTreeIsLeftOutWithANote) {
               testing::ElementsAre(
                   "line 4: <pcilink> to 0000:02:00.0 repeats a link of the tree; left out",
                   "line 6: <pcilink> to 0000:01:00.0 repeats a link of the tree; left out"));
+}
+
+TEST(Wrong, TooManyNodes) {
+  std::string cores;
+  for (int i = 0; i < 20'000; ++i) {
+    cores += "<object type=\"Core\"/>";
+  }
+  EXPECT_THAT(error_of(hwloc(cores)),
+              HasSubstr("f.xml:1: 20001 nodes; a machine has 20000 at most"));
+}
+
+TEST(Wrong, TooManyDevices) {
+  std::string nics;
+  for (int i = 0; i < 1024; ++i) {
+    nics += "<nic/>";
+  }
+  const std::string gpu = "<pci busid=\"0000:01:00.0\" class=\"0x030200\"/>";
+  EXPECT_EQ(error_of(system("<cpu numaid=\"0\">" + nics + "</cpu>")), "no error");
+  EXPECT_THAT(error_of(system("<cpu numaid=\"0\">" + nics + gpu + "</cpu>")),
+              HasSubstr("f.xml:1: 1025 GPUs and NICs; a machine has 1024 at most"));
+  EXPECT_THAT(error_of("node{1000 gpu, 25 nic}"), HasSubstr("f.xml: 1025 GPUs and NICs"));
+}
+
+TEST(Wrong, ACardOfTooManyPartitions) {
+  std::string parts;
+  for (int i = 0; i < 40'000; ++i) {
+    parts += "<object type=\"OSDev\" osdev_type=\"5\" name=\"rsmi0\"/>";
+  }
+  EXPECT_THAT(error_of(hwloc("<object type=\"PCIDev\" pci_busid=\"0000:01:00.0\" "
+                             "pci_type=\"1200 [1002:74a1] [1002:74a1] 00\">" +
+                             parts + "</object>")),
+              HasSubstr("f.xml:1: 1025 GPUs and NICs"));
 }
 
 TEST(Wrong, TooManySockets) {
