@@ -22,7 +22,7 @@ bool is_down(const Node& port) {
 // Members, then their paths; with all paths at hand, which of them to use; then arcs.
 class Wirer {
  public:
-  explicit Wirer(const Graph& graph) : graph_(graph) {
+  explicit Wirer(const Graph& graph) : graph_(graph), ways_(graph) {
     wiring_.vertices = static_cast<int>(graph.nodes.size()) + 1;
   }
 
@@ -64,7 +64,7 @@ class Wirer {
     for (std::size_t a = 0; a < members.size(); ++a) {
       for (std::size_t b = 0; b < members.size(); ++b) {
         if (a != b) {
-          paths_[a][b] = path(graph_, members[a], members[b]);
+          paths_[a][b] = ways_.between(members[a], members[b]);
         }
       }
     }
@@ -162,7 +162,7 @@ class Wirer {
     std::vector<Path> down;
     std::size_t near = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      down.push_back(path(graph_, wire.a, wiring_.members[i]));
+      down.push_back(ways_.between(wire.a, wiring_.members[i]));
       near = down[i].kind < down[near].kind ? i : near;
     }
     const int in = arc(wire.b, wire.a, wire.bandwidth);
@@ -174,7 +174,7 @@ class Wirer {
           wiring_.fast && down[i].kind > down[near].kind && wiring_.hops[near][i].exists;
       const std::size_t at = relayed ? near : i;
       Hop enter = hop(down[at]);
-      Hop leave = hop(path(graph_, wiring_.members[at], wire.a));
+      Hop leave = hop(ways_.between(wiring_.members[at], wire.a));
       enter.arcs.insert(enter.arcs.begin(), in);
       leave.arcs.push_back(out);
       if (relayed) {
@@ -189,6 +189,7 @@ class Wirer {
   }
 
   const Graph& graph_;
+  Paths ways_;  // which indexes the links once, not once for every pair
   Wiring wiring_;
   std::vector<std::vector<Path>> paths_;
   std::map<std::pair<int, int>, int> arc_of_;
