@@ -36,7 +36,7 @@ std::string cpus_of_mask(std::string_view mask);
 std::string mask_of_cpus(std::string_view cpus);
 
 // Of one machine. Loaders and printers may look at every node for every other, or at every device
-// for every other: with these limits a hostile file costs seconds, not hours.
+// for every other; the limits keep the squares small where a file is hostile.
 constexpr std::size_t kNodesMax = 20'000;
 constexpr std::size_t kDevicesMax = 1024;  // GPUs and NICs together
 

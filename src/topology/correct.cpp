@@ -31,7 +31,9 @@ void correct_gpu(Node& gpu, Link& up) {
   const double told = gigatransfers(value_of(gpu, "link_speed_max"));
   const double built_for = gpu_gigatransfers(vendor_of(gpu), device_of(gpu));
   const double most = told > 0 ? told : built_for;
-  if (now > 0 && now < most && (told > 0 || now <= kIdleGigatransfersMax)) {
+  // Without a width there is no bandwidth to correct: the link counts one lane, which nobody told.
+  const bool known = up.bandwidth > 0;
+  if (known && now > 0 && now < most && (told > 0 || now <= kIdleGigatransfersMax)) {
     note(gpu, up, pcie_bandwidth(most, up.count),
          fmt::format("idle speed; planned with the {} GT/s that the device can do", most));
   }

@@ -164,6 +164,31 @@ TEST(Build, NotesAVirtualMachineByGpusOnOneBus) {
       << "functions of one card";
 }
 
+// Speeds without a width are no bandwidth: of a link that tells none, no lane is made up.
+TEST(Build, AnIdleGpuOfUnknownWidthKeepsAnUnknownBandwidth) {
+  for (const auto& [width, bandwidth] : {std::pair("16", 31.5e9), std::pair("", 0.0)}) {
+    Graph graph;
+    add_node(graph, {.kind = NodeKind::machine, .name = "machine"});
+    Node gpu{.kind = NodeKind::gpu, .parent = 0, .bus_id = "0000:01:00.0"};
+    set_attribute(gpu, {"link_speed", "2.5 GT/s PCIe", "test"});
+    set_attribute(gpu, {"link_speed_max", "16.0 GT/s PCIe", "test"});
+    set_attribute(gpu, {"link_width", width, "test"});
+    const Link up = pcie_up(gpu, "test");
+    add_child(graph, std::move(gpu), up);
+    ASSERT_TRUE(finish(graph).ok());
+    EXPECT_NEAR(graph.links[0].bandwidth, bandwidth, 0.1e9);
+    EXPECT_EQ(graph.links[0].note.empty(), bandwidth == 0);
+  }
+}
+
+// What docs/decisions/0010 says of NVLinks newer than our tables.
+TEST(Rates, OfNvlinksThatAreNewToUs) {
+  EXPECT_EQ(nvlink_bandwidth_of_sm(990), 50e9);
+  EXPECT_EQ(nvlink_bandwidth(9), 50e9);
+  EXPECT_EQ(nvlink_bandwidth_of_sm(0), 0) << "no compute capability is told";
+  EXPECT_EQ(nvlink_version(0xffff), 0) << "hwloc's bandwidth counts as one link";
+}
+
 TEST(Rates, OfPcie) {
   EXPECT_NEAR(pcie_bandwidth(32, 16), 63.0e9, 0.1e9);
   EXPECT_EQ(pcie_bandwidth(2.5, 1), 250e6);
