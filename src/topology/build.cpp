@@ -209,6 +209,9 @@ std::string port_state(std::string_view text) {
 }
 
 Status finish(Graph& graph) {
+  for (std::string& note : graph.notes) {
+    note = printable(std::move(note));  // some quote the file
+  }
   TUTTI_TRY(check_size(graph));
   for (const NodeKind kind : {NodeKind::gpu, NodeKind::nic, NodeKind::nvswitch}) {
     number(graph, kind);

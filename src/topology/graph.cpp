@@ -175,7 +175,14 @@ const Link* find_link(const Graph& graph, NodeId a, NodeId b, LinkKind kind) {
   return nullptr;
 }
 
+std::string printable(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return text;
+}
+
 NodeId add_node(Graph& graph, Node node) {
+  node.name = printable(std::move(node.name));
   graph.nodes.push_back(std::move(node));
   return static_cast<NodeId>(graph.nodes.size()) - 1;
 }
@@ -199,6 +206,7 @@ void set_attribute(Node& node, Attribute attribute) {
   if (attribute.value.empty()) {
     return;
   }
+  attribute.value = printable(std::move(attribute.value));
   for (Attribute& known : node.attributes) {
     if (known.name == attribute.name) {
       known = std::move(attribute);

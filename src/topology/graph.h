@@ -130,6 +130,9 @@ inline NodeId other(const Link& link, NodeId node) {
 }
 
 // ---- Building ----
+// Control characters replaced by '?': text of files goes to terminals. What is below does so for
+// names and values.
+std::string printable(std::string text);
 NodeId add_node(Graph& graph, Node node);
 // Adds a node and the link to its parent: `up` needs no ends. REQUIRES: node.parent is there.
 NodeId add_child(Graph& graph, Node node, Link up = {});

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "topology/load.h"
 #include "topology/synthetic.h"
 #include "topology/xml_file.h"
@@ -232,6 +234,33 @@ TEST(Wrong, ACardOfTooManyPartitions) {
                              "pci_type=\"1200 [1002:74a1] [1002:74a1] 00\">" +
                              parts + "</object>")),
               HasSubstr("f.xml:1: 1025 GPUs and NICs"));
+}
+
+// Escape sequences of a file must not reach the terminal.
+TEST(Wrong, ControlCharactersAreReplaced) {
+  const auto graph =
+      load_text("f.xml", system("<cpu numaid=\"0\" vendor=\"a&#27;[2Jb\">\n<nic>\n"
+                                "<net name=\"e&#7;\x7fth0\" guid=\"&#10;1\"/></nic>"
+                                "<pci busid=\"0000:01:00.0\" class=\"0x030200\"><gpu sm=\"90\">"
+                                "<nvlink target=\"&#27;x\" count=\"1\" tclass=\"0x068000\"/>"
+                                "<nvlink target=\"&#27;x\" count=\"2\" tclass=\"0x068000\"/>"
+                                "</gpu></pci></cpu>"));
+  ASSERT_TRUE(graph.ok()) << graph.status().message();
+  EXPECT_NE(find(*graph, "e??th0"), kNoNode);
+  const auto clean = [](std::string_view text) {
+    return std::none_of(text.begin(), text.end(),
+                        [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  };
+  for (const Node& node : graph->nodes) {
+    EXPECT_TRUE(clean(node.name)) << node.name;
+    for (const Attribute& attribute : node.attributes) {
+      EXPECT_TRUE(clean(attribute.value)) << attribute.name;
+    }
+  }
+  ASSERT_FALSE(graph->notes.empty());
+  for (const std::string& note : graph->notes) {
+    EXPECT_TRUE(clean(note)) << note;
+  }
 }
 
 TEST(Wrong, TooManySockets) {
