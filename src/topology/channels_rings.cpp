@@ -63,10 +63,7 @@ class RingPacker {
     if (!hop.exists) {
       return;
     }
-    if (hop.arcs.empty()) {
-      free_exit_ = true;
-    } else if (std::find(exits_[from].begin(), exits_[from].end(), hop.arcs[0]) ==
-               exits_[from].end()) {
+    if (std::find(exits_[from].begin(), exits_[from].end(), hop.arcs[0]) == exits_[from].end()) {
       exits_[from].push_back(hop.arcs[0]);
     }
   }
@@ -74,9 +71,6 @@ class RingPacker {
   // How many rings can still leave the member that has the fewest ways out.
   std::size_t least_exits() const {
     std::size_t least = wanted_;
-    if (free_exit_) {
-      return least;
-    }
     for (const std::vector<int>& arcs : exits_) {
       std::size_t sum = 0;
       for (const int arc : arcs) {
@@ -234,7 +228,6 @@ class RingPacker {
   std::size_t wanted_;
   std::size_t count_;
   std::vector<std::vector<int>> exits_;  // the first arcs of a member's hops
-  bool free_exit_ = false;
   std::uint32_t attempt_ = 0;
   Budget steps_;
   std::size_t port_ = 0;

@@ -112,6 +112,8 @@ class Wirer {
   Hop hop(const Path& path) {
     Hop result{.exists = true};
     if (path.kind == PathClass::same) {
+      // Inside a card nothing is known to limit; without an arc a cut there would be of nothing.
+      result.arcs = {arc(path.nodes.front(), path.nodes.back(), 0)};
       return result;
     }
     if (path.kind == PathClass::direct && path.nodes.size() > 2) {

@@ -17,7 +17,7 @@ struct Arc {
   double capacity = kUnlimited;  // bytes/s; unknown bandwidths limit nothing
 };
 
-// The arcs of a way; `exists` because partitions of one card reach each other over none.
+// The arcs of a way, at least one; none where it does not exist.
 struct Hop {
   bool exists = false;
   std::vector<int> arcs = {};

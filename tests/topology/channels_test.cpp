@@ -222,6 +222,28 @@ TEST(Channels, ABudgetOfAFewStepsFindsLessAndNothingFalse) {
   expect_links_hold(graph, found.rings.channels);
 }
 
+// Cards in partitions: inside one nothing limits, so that a bound of 0 would be wrong.
+TEST(Channels, JoinPartitionsOfOneCard) {
+  Graph graph = machine("node{4 gpu}");
+  const std::vector<NodeId> gpus = of_kind(graph, NodeKind::gpu);
+  const auto card = [&](std::size_t gpu, const char* bus_id) {
+    graph.nodes[static_cast<std::size_t>(gpus[gpu])].bus_id = bus_id;
+  };
+  card(0, "0000:01:00.0");
+  card(1, "0000:01:00.0");
+  card(2, "0000:02:00.0");
+  card(3, "0000:02:00.0");
+  const MachineChannels two = find_channels(graph);
+  expect_rings(graph, two.rings);
+  EXPECT_NEAR(two.rings.found, two.rings.bound.bandwidth, 1);
+  card(2, "0000:01:00.0");
+  card(3, "0000:01:00.0");
+  const MachineChannels one = find_channels(graph);
+  EXPECT_EQ(one.rings.channels.size(), 1U) << "of an unknown bandwidth";
+  EXPECT_EQ(one.rings.bound.bandwidth, 0);
+  EXPECT_EQ(one.trees.channels.size(), 1U);
+}
+
 TEST(Channels, JoinNumaNodesWhereThereIsNoGpu) {
   const MachineChannels found = find_channels(machine("node{2 package amd, 2 numa}"));
   EXPECT_EQ(found.members.size(), 2U);
