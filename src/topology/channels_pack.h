@@ -2,6 +2,7 @@
 // m after the other; then what is left, in the same way.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -32,6 +33,11 @@ std::uint32_t scramble(std::uint32_t attempt, std::size_t from, std::size_t to);
 // As many channels as fit, at most `wanted`; bandwidths are set by the caller.
 std::vector<Ring> pack_rings(const Wiring& wiring, Slots slots, int wanted, Budget& budget);
 std::vector<Tree> pack_trees(const Wiring& wiring, const Slots& slots, int wanted, Budget& budget);
+
+// The place of a node in a list of members or ports that holds it.
+inline std::size_t place_of(const std::vector<NodeId>& nodes, NodeId node) {
+  return static_cast<std::size_t>(std::find(nodes.begin(), nodes.end(), node) - nodes.begin());
+}
 
 // The arcs of a channel, each as often as it is used: what the search takes, and what a check
 // counts.

@@ -12,10 +12,6 @@ namespace {
 
 constexpr std::int64_t kAttemptSteps = 4000;
 
-std::size_t place_of(const std::vector<NodeId>& nodes, NodeId node) {
-  return static_cast<std::size_t>(std::find(nodes.begin(), nodes.end(), node) - nodes.begin());
-}
-
 class RingPacker {
  public:
   RingPacker(const Wiring& wiring, Slots slots, int wanted)

@@ -11,10 +11,6 @@ namespace {
 
 constexpr std::uint32_t kAttempts = 8;
 
-std::size_t index_of(const std::vector<NodeId>& nodes, NodeId node) {
-  return static_cast<std::size_t>(std::find(nodes.begin(), nodes.end(), node) - nodes.begin());
-}
-
 class TreeGrower {
  public:
   TreeGrower(const Wiring& wiring, Slots slots, std::uint32_t attempt, Budget& budget)
@@ -135,14 +131,14 @@ std::vector<int> arcs_of(const Wiring& wiring, const Tree& tree) {
     arcs.insert(arcs.end(), hop.arcs.begin(), hop.arcs.end());
   };
   for (std::size_t i = 0; i < tree.members.size(); ++i) {
-    const std::size_t child = index_of(wiring.members, tree.members[i]);
+    const std::size_t child = place_of(wiring.members, tree.members[i]);
     if (tree.parents[i] >= 0) {
       const std::size_t parent =
-          index_of(wiring.members, tree.members[static_cast<std::size_t>(tree.parents[i])]);
+          place_of(wiring.members, tree.members[static_cast<std::size_t>(tree.parents[i])]);
       add(wiring.hops[parent][child]);
       add(wiring.hops[child][parent]);
     } else if (tree.port != kNoNode) {
-      const std::size_t port = index_of(wiring.ports, tree.port);
+      const std::size_t port = place_of(wiring.ports, tree.port);
       add(wiring.enter[port][child]);
       add(wiring.leave[port][child]);
     }
