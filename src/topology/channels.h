@@ -71,7 +71,7 @@ struct MachineChannels {
 };
 
 // The budget of one search; a step tries one hop, of trees all hops of a member. At the default the
-// whole takes some ten milliseconds where it runs out.
+// whole takes some ten milliseconds where it runs out, for 72 GPUs some 200.
 constexpr std::int64_t kChannelSteps = 200'000;
 
 // REQUIRES: check(graph) is ok.

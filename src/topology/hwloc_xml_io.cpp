@@ -161,8 +161,10 @@ Status HwlocLoader::load_pci_device(pugi::xml_node object, NodeId parent) {
 // One node, or as many as the card is split into: RSMI has one system device for each partition.
 void HwlocLoader::load_gpus(pugi::xml_node object, Node node) {
   std::vector<pugi::xml_node> parts;
+  std::vector<pugi::xml_node> devices;
   for (const pugi::xml_node child : object.children("object")) {
-    // One more than a machine may have, for finish() to refuse: each looks at all children below.
+    devices.push_back(child);
+    // One more than a machine may have is enough for finish() to refuse.
     if (parts.size() <= kDevicesMax &&
         std::string_view(child.attribute("name").value()).starts_with("rsmi")) {
       parts.push_back(child);
@@ -173,8 +175,8 @@ void HwlocLoader::load_gpus(pugi::xml_node object, Node node) {
   for (std::size_t part = 0; part < std::max<std::size_t>(parts.size(), 1); ++part) {
     Node gpu = node;
     const NodeId id = static_cast<NodeId>(graph_.nodes.size());
-    for (const pugi::xml_node child : object.children("object")) {
-      if (system_device(child) != SystemDevice::gpu || (!parts.empty() && child != parts[part])) {
+    for (const pugi::xml_node child : parts.empty() ? devices : std::vector{parts[part]}) {
+      if (system_device(child) != SystemDevice::gpu) {
         continue;
       }
       set_attribute(gpu, {"model", std::string(info(child, "GPUModel")), kHwlocSource});
