@@ -1,6 +1,7 @@
 // Channels, held against a check that shares no code with the search: every ring passes every GPU
 // once, and no GPU, link or port carries more than it can.
 #include <gmock/gmock.h>
+#include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -39,36 +40,229 @@ void expect_links_hold(const Graph& graph, const std::vector<Ring>& rings) {
   }
 }
 
-void expect_rings(const Graph& graph, const Channels<Ring>& found) {
-  const std::vector<NodeId> gpus = of_kind(graph, NodeKind::gpu);
+// What channels put on every direction of every link and on the NVSwitch ports of every GPU. It
+// finds the ways by itself: GPU links where there are some, otherwise up the tree and down again.
+class Traffic {
+ public:
+  explicit Traffic(const Graph& graph) : graph_(graph), gpus_(members_of(graph)) {}
+
+  static std::vector<NodeId> members_of(const Graph& graph) {
+    std::vector<NodeId> gpus = of_kind(graph, NodeKind::gpu);
+    return gpus.empty() ? of_kind(graph, NodeKind::numa) : gpus;
+  }
+
+  void send(NodeId from, NodeId to, double bandwidth) {
+    if (!send_fast(from, to, bandwidth) && !same_card(from, to)) {
+      send_by_tree(from, to, bandwidth);
+    }
+  }
+  // A GPU that is not the nearest to the port has its data relayed by the nearest, over GPU links.
+  void enter(NodeId port, NodeId member, double bandwidth) {
+    cross_wire(port, true, bandwidth);
+    const NodeId relay = relay_of(port, member);
+    send_by_tree(port, relay, bandwidth);
+    if (relay != member) send_fast(relay, member, bandwidth);
+  }
+  void leave(NodeId port, NodeId member, double bandwidth) {
+    const NodeId relay = relay_of(port, member);
+    if (relay != member) send_fast(member, relay, bandwidth);
+    send_by_tree(relay, port, bandwidth);
+    cross_wire(port, false, bandwidth);
+  }
+
+  void expect_that_all_holds() const {
+    for (const auto& [way, load] : loads_) {
+      if (load.capacity > 0) {
+        EXPECT_LE(load.used, load.capacity * 1.000001)
+            << "from " << std::get<0>(way) << " to " << std::get<1>(way);
+      }
+    }
+  }
+
+ private:
+  struct Load {
+    double used = 0;
+    double capacity = 0;  // 0: unknown
+  };
+  static constexpr NodeId kSwitches = -7;
+
+  const Node& at(NodeId id) const { return graph_.nodes[static_cast<std::size_t>(id)]; }
+  bool same_card(NodeId a, NodeId b) const {
+    return !at(a).bus_id.empty() && at(a).bus_id == at(b).bus_id;
+  }
+  void use(NodeId from, NodeId to, LinkKind kind, double bandwidth, double capacity) {
+    Load& load = loads_[{from, to, kind}];
+    load.used += bandwidth;
+    load.capacity = capacity;
+  }
+
+  double switch_ports(NodeId gpu) const {
+    double sum = 0;
+    for (const Link& link : graph_.links) {
+      const NodeId end = link.a == gpu ? link.b : link.b == gpu ? link.a : kNoNode;
+      sum += end != kNoNode && at(end).kind == NodeKind::nvswitch ? link.bandwidth : 0;
+    }
+    return sum;
+  }
+  const Link* gpu_link(NodeId a, NodeId b) const {
+    for (const LinkKind kind : {LinkKind::nvlink, LinkKind::xgmi, LinkKind::c2c}) {
+      if (const Link* const link = find_link(graph_, a, b, kind)) return link;
+    }
+    return nullptr;
+  }
+  bool send_fast(NodeId from, NodeId to, double bandwidth) {
+    if (const Link* const link = gpu_link(from, to)) {
+      use(from, to, link->kind, bandwidth, link->bandwidth);
+      return true;
+    }
+    const double out = switch_ports(from);
+    const double in = switch_ports(to);
+    if (out <= 0 || in <= 0) return false;
+    use(from, kSwitches, LinkKind::nvlink, bandwidth, out);
+    use(kSwitches, to, LinkKind::nvlink, bandwidth, in);
+    return true;
+  }
+
+  NodeId common(NodeId a, NodeId b) const {
+    std::vector<NodeId> line;
+    for (; a != kNoNode; a = at(a).parent) line.push_back(a);
+    while (std::find(line.begin(), line.end(), b) == line.end()) b = at(b).parent;
+    return b;
+  }
+  void send_by_tree(NodeId from, NodeId to, double bandwidth) {
+    const NodeId top = common(from, to);
+    const auto below_top = [&](NodeId node) {
+      while (node != top && at(node).parent != top) node = at(node).parent;
+      return node;
+    };
+    const NodeId one = below_top(from);
+    const NodeId two = below_top(to);
+    const Link* const socket = find_link(graph_, one, two, LinkKind::socket);
+    for (NodeId up = from; up != (socket ? one : top); up = at(up).parent) {
+      step(up, at(up).parent, bandwidth);
+    }
+    for (NodeId down = to; down != (socket ? two : top); down = at(down).parent) {
+      step(at(down).parent, down, bandwidth);
+    }
+    if (socket) use(one, two, LinkKind::socket, bandwidth, socket->bandwidth);
+  }
+  void step(NodeId from, NodeId to, double bandwidth) {
+    for (const LinkKind kind : {LinkKind::pcie, LinkKind::inside}) {
+      if (const Link* const link = find_link(graph_, from, to, kind)) {
+        use(from, to, kind, bandwidth, link->bandwidth);
+        return;
+      }
+    }
+    ADD_FAILURE() << "no link from " << at(from).name << " to " << at(to).name;
+  }
+  void cross_wire(NodeId port, bool in, double bandwidth) {
+    for (const Link& link : graph_.links) {
+      if (link.kind == LinkKind::wire && link.a == port) {
+        use(in ? link.b : port, in ? port : link.b, link.kind, bandwidth, link.bandwidth);
+      }
+    }
+  }
+
+  int distance(NodeId port, NodeId member) const {
+    const NodeKind kind = at(common(port, member)).kind;
+    return kind == NodeKind::pci_switch ? 0 : kind == NodeKind::numa ? 1 : 2;
+  }
+  NodeId relay_of(NodeId port, NodeId member) const {
+    const NodeId near = *std::min_element(gpus_.begin(), gpus_.end(), [&](NodeId a, NodeId b) {
+      return distance(port, a) < distance(port, b);
+    });
+    const bool fast =
+        gpu_link(near, member) || (switch_ports(near) > 0 && switch_ports(member) > 0);
+    return fast && distance(port, near) < distance(port, member) ? near : member;
+  }
+
+  const Graph& graph_;
+  std::vector<NodeId> gpus_;
+  std::map<std::tuple<NodeId, NodeId, LinkKind>, Load> loads_;
+};
+
+// What holds of rings and of trees: there are some, and their sum is what is said.
+template <typename Channel>
+void expect_sum(const Graph& graph, const Channels<Channel>& found) {
+  EXPECT_FALSE(found.channels.empty());
   double sum = 0;
-  std::map<NodeId, double> of_port;
-  for (const Ring& ring : found.channels) {
-    EXPECT_THAT(ring.members, testing::UnorderedElementsAreArray(gpus));
-    sum += ring.bandwidth;
-    of_port[ring.port] += ring.bandwidth;
+  for (const Channel& channel : found.channels) {
+    EXPECT_THAT(channel.members, testing::UnorderedElementsAreArray(Traffic::members_of(graph)));
+    sum += channel.bandwidth;
   }
   EXPECT_NEAR(sum, found.found, 1);
   EXPECT_LE(found.found, found.bound.bandwidth * 1.000001);
-  for (const Link& link : graph.links) {
-    if (link.kind == LinkKind::wire && link.bandwidth > 0) {
-      EXPECT_LE(of_port[link.a], link.bandwidth * 1.000001);
+}
+
+void expect_rings(const Graph& graph, const Channels<Ring>& found) {
+  expect_sum(graph, found);
+  Traffic traffic(graph);
+  for (const Ring& ring : found.channels) {
+    for (std::size_t i = 0; i + 1 < ring.members.size(); ++i) {
+      traffic.send(ring.members[i], ring.members[i + 1], ring.bandwidth);
+    }
+    if (ring.port == kNoNode) {
+      traffic.send(ring.members.back(), ring.members.front(), ring.bandwidth);
+    } else {
+      traffic.enter(ring.port, ring.members.front(), ring.bandwidth);
+      traffic.leave(ring.port, ring.members.back(), ring.bandwidth);
     }
   }
+  traffic.expect_that_all_holds();
 }
 
 void expect_trees(const Graph& graph, const Channels<Tree>& found) {
-  const std::vector<NodeId> gpus = of_kind(graph, NodeKind::gpu);
+  expect_sum(graph, found);
+  Traffic traffic(graph);
   for (const Tree& tree : found.channels) {
-    EXPECT_THAT(tree.members, testing::UnorderedElementsAreArray(gpus));
     ASSERT_EQ(tree.parents.size(), tree.members.size());
     EXPECT_EQ(tree.parents[0], -1);
     for (std::size_t i = 1; i < tree.parents.size(); ++i) {
-      EXPECT_GE(tree.parents[i], 0);
-      EXPECT_LT(tree.parents[i], static_cast<int>(i)) << "parents come first";
+      ASSERT_GE(tree.parents[i], 0);
+      ASSERT_LT(tree.parents[i], static_cast<int>(i)) << "parents come first";
+      const NodeId parent = tree.members[static_cast<std::size_t>(tree.parents[i])];
+      traffic.send(parent, tree.members[i], tree.bandwidth);
+      traffic.send(tree.members[i], parent, tree.bandwidth);
+    }
+    if (tree.port != kNoNode) {
+      traffic.enter(tree.port, tree.members[0], tree.bandwidth);
+      traffic.leave(tree.port, tree.members[0], tree.bandwidth);
     }
   }
-  EXPECT_LE(found.found, found.bound.bandwidth * 1.000001);
+  traffic.expect_that_all_holds();
+}
+
+template <typename Check>
+bool fails(const Check& check) {
+  testing::TestPartResultArray failures;
+  const testing::ScopedFakeTestPartResultReporter reporter(
+      testing::ScopedFakeTestPartResultReporter::INTERCEPT_ONLY_CURRENT_THREAD, &failures);
+  check();
+  return failures.size() > 0;
+}
+
+template <typename Channel>
+Channels<Channel> doubled(Channels<Channel> channels) {
+  for (Channel& channel : channels.channels) channel.bandwidth *= 2;
+  channels.found *= 2;
+  channels.bound.bandwidth *= 2;
+  return channels;
+}
+
+// The check itself: twice the bandwidth of a search that reached the bound is too much somewhere.
+TEST(ChannelsCheck, SeesALinkThatCarriesTooMuchAndAnEmptyList) {
+  for (const char* const text :
+       {"node{4 gpu a100 mesh}", "node{2 numa, 4 switch, 8 gpu nvswitch, 8 nic 400G}",
+        "node{2 numa, 4 switch, 8 gpu, 4 nic 100G}"}) {
+    const Graph graph = machine(text);
+    const MachineChannels found = find_channels(graph);
+    EXPECT_TRUE(fails([&] { expect_rings(graph, doubled(found.rings)); })) << text;
+    EXPECT_TRUE(fails([&] { expect_trees(graph, doubled(found.trees)); })) << text;
+    EXPECT_TRUE(fails([&] { expect_rings(graph, doubled(found.rings_out)); })) << text;
+  }
+  const Graph graph = machine("node{4 gpu a100 mesh}");
+  EXPECT_TRUE(fails([&] { expect_rings(graph, {}); }));
+  EXPECT_TRUE(fails([&] { expect_trees(graph, {}); }));
 }
 
 TEST(Channels, UseAllSixLinksOfEachGpuOfACubeMesh) {
@@ -78,6 +272,9 @@ TEST(Channels, UseAllSixLinksOfEachGpuOfACubeMesh) {
   ASSERT_EQ(found.rings.channels.size(), 6U);
   expect_rings(graph, found.rings);
   expect_links_hold(graph, found.rings.channels);
+  expect_rings(graph, found.rings_out);
+  expect_trees(graph, found.trees);
+  expect_trees(graph, found.trees_out);
   EXPECT_DOUBLE_EQ(found.rings.found, 150e9);
   EXPECT_DOUBLE_EQ(found.rings.bound.bandwidth, 150e9);
   EXPECT_LT(found.rings.steps, 5000);
@@ -162,6 +359,8 @@ TEST(Channels, GoOverPcieWhereNothingElseIs) {
   EXPECT_FALSE(found.fast);
   expect_rings(graph, found.rings);
   expect_rings(graph, found.rings_out);
+  expect_trees(graph, found.trees);
+  expect_trees(graph, found.trees_out);
   EXPECT_EQ(found.rings.quality(), 1);
   EXPECT_NEAR(found.rings_out.found, 50e9, 1);
 }
