@@ -85,11 +85,12 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
                                                     [this] { node->ring_self(); }));
 
   const bool one_node = static_cast<int>(node->ranks().size()) == size;
+  const bool native = one_node && size <= runtime::kEngineRanksMax;
   TUTTI_TRY_ASSIGN(selector,
-                   Selector::create(config.algorithm, size, one_node, slowest_link(one_node)));
+                   Selector::create(config.algorithm, size, native, slowest_link(one_node)));
   waiter = std::make_unique<runtime::Waiter>(*node, *control, config.timeout_ms,
                                              runtime::Patience::of(local_size, cpus));
-  if (one_node) {
+  if (native) {
     TUTTI_TRY_ASSIGN(engine, runtime::Engine::create(*node, *waiter, *control));
   }
   std::vector<transport::Transport*> borrowed;

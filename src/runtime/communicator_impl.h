@@ -117,7 +117,6 @@ struct Communicator::Impl {
   Status execute_coalesced(std::span<const runtime::Operation> operations);
   Status execute_alone(const runtime::Operation& operation);
   Status dispatch(const runtime::Operation& operation, const runtime::Call& call);
-  Status run_engine(const runtime::Operation& operation, const runtime::Call& call);
   Status run_planned(const runtime::Operation& operation, const runtime::Call& call,
                      const collectives::Algorithm& algorithm);
   Result<const runtime::Binding*> binding(const collectives::Algorithm& algorithm,

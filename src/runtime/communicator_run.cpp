@@ -154,22 +154,8 @@ Status Communicator::Impl::execute_alone(const Operation& operation) {
 
 Status Communicator::Impl::dispatch(const Operation& operation, const Call& call) {
   const runtime::Choice& choice = selector->choose(operation);
-  if (choice.planned == nullptr) return run_engine(operation, call);
+  if (choice.planned == nullptr) return engine->run(operation, call);
   return run_planned(operation, call, *choice.planned);
-}
-
-// The engine has no factors: the output holds the products, and they are summed in place.
-Status Communicator::Impl::run_engine(const Operation& operation, const Call& call) {
-  if (operation.reduction.factor_kind() == Reduction::Factor::none) {
-    return engine->run(operation, call);
-  }
-  device::scale(operation.type, operation.recv, operation.send,
-                static_cast<std::size_t>(operation.count), operation.reduction);
-  Operation sum = operation;
-  sum.send = sum.recv;
-  sum.in_place = true;
-  sum.reduction = ReduceOp::sum;
-  return engine->run(sum, call);
 }
 
 Status Communicator::Impl::run_planned(const Operation& operation, const Call& call,

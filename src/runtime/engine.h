@@ -1,17 +1,23 @@
-// The native shared-memory engine: all_reduce, broadcast and barrier of ranks that share a node,
-// over flags and staging buffers instead of ports.
+// The native shared-memory engine: all collectives of ranks that share a node, over posts on a
+// board (engine_board.h) instead of ports.
 //
-// An algorithm of equal rank with the planned ones ("shm"). Its reference plans, which define the
-// order of every reduction and against which it is tested bit by bit, are all_reduce:direct and
-// broadcast:flat: every element is reduced once, over all ranks in rank order.
+// An algorithm of equal rank with the planned ones ("shm"). Every element is reduced once, over all
+// ranks in rank order; all_reduce and broadcast have reference plans, all_reduce:direct and
+// broadcast:flat, against which it is tested bit by bit. n is the number of ranks, S the bytes of
+// the message (of all blocks together where there are blocks).
 //
-// all_reduce, small: one exchange. Everyone puts up its data and reduces everybody's.
-//   Cost: one flag round for all, S staged, n S read.
-//   A buffer is rewritten two exchanges later; its owner gets there only after everyone has put up
-//   the exchange in between, and each rank does that after it has read the earlier one.
-// all_reduce, large: tiles in two phases. Everyone stages its tile; rank r reduces chunk r of it
-// from
-//   all stages, into its recv buffer and its result buffer; everyone copies the other results.
+// Blocks (all but what follows): in step k every sender posts piece k of all its blocks, and takes
+//   piece k of its own from every sender's post; reductions read all posts at once.
+//   Cost: one flag round; S staged, S read. Piece k + 1 is staged before piece k is taken.
+//   A long message that lies in allocated memory, or in any memory where peers can read each
+//   other's processes (and nothing is reduced), is not staged: its place is posted, and taken from.
+//   Cost: two flag rounds; S read and written. The sender stays until all have taken; one that
+//   fails before says so, and who has taken then looks whether what it took was still kept.
+// barrier: one step of empty posts.
+// all_reduce, small: everyone posts its data and reduces everybody's. n S read.
+// all_reduce, large, and reduce among many: tiles in two phases. Everyone stages its tile; rank r
+//   reduces chunk r of it from all stages, into its result buffer (and its recv buffer); everyone,
+//   or the root, copies the other results.
 //   Cost: two flag rounds per tile, overlapped with the staging of the next tile; S staged, S
 //   reduced from the stages and S copied out per rank, whatever n is. Each rank's order is:
 //   stage(t+1), reduce(t), collect(t). stage(t+1) overwrites stage(t-1), which the others read in
@@ -25,28 +31,22 @@
 //   A rank that fails in it may have peers in the midst of its buffers: it says that it leaves, and
 //   waits for a while for who announced to be through or to leave too. Who announces afterwards
 //   sees that it has left.
-// barrier: one exchange of a token.
-// broadcast: the root puts up pieces, the others take them. Cost: one flag; S staged, S copied.
-//   A piece's buffer is rewritten when all have consumed the piece that was in it.
-//   A large message that the root allocated is read where it lies, as one piece; the root waits
-//   until all have. S copied per rank. A root that fails before says so, and who has copied then
-//   looks whether what it copied was still kept.
 //
-// One engine belongs to one communicator and one thread at a time. No allocation, lock or system
-// call but a wait's, and those that map a peer's allocation when it is first used.
+// One engine belongs to one communicator and one thread at a time. Once a shape has run, no
+// allocation, lock or system call but a wait's, those that map a peer's allocation when it is first
+// used, and those that read a peer's process.
 #pragma once
 
-#include <array>
-#include <cstddef>
-#include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
-#include "base/try.h"
-#include "collectives/algorithms.h"
-#include "device/reduce.h"
 #include "runtime/control.h"
-#include "runtime/engine_area.h"
+#include "runtime/engine_board.h"
+#include "runtime/engine_direct.h"
+#include "runtime/engine_exchange.h"
+#include "runtime/engine_reach.h"
+#include "runtime/engine_tiles.h"
 #include "runtime/operation.h"
 #include "runtime/waiter.h"
 #include "transport/node.h"
@@ -56,109 +56,27 @@ namespace tutti::runtime {
 
 class Engine {
  public:
-  // REQUIRES: all ranks of the communicator are on `node`, and there are at least two.
+  // REQUIRES: all ranks of the communicator are on `node`; 2 to kEngineRanksMax.
   static Result<std::unique_ptr<Engine>> create(transport::Node& node, Waiter& waiter,
                                                 Control& control);
 
-  // REQUIRES: all_reduce without a factor, broadcast or barrier.
   Status run(const Operation& operation, const Call& call);
 
  private:
-  Engine(transport::Node& node, Waiter& waiter, Control& control)
-      : node_(node), waiter_(waiter), control_(control) {}
+  Engine(transport::Node& node, Board board);
 
+  Status barrier();
   Status all_reduce(const Operation& operation);
-  Status broadcast(const Operation& operation);
-  // Says where this rank's buffers lie, if peers can reach them, and whether all ranks did.
-  Result<bool> announce(const Operation& operation);
+  Status all_reduce_small(const Operation& operation);
   Status all_reduce_large(const Operation& operation);
-  Status all_reduce_direct(const Operation& operation);
-  // After a large all_reduce that failed.
-  void leave(const Status& failure);
-  // Waits for the news of a failure that is there already.
-  Status wait_failure();
-  void reduce_share(const Operation& operation);
 
-  Status exchange_inline(const Operation& operation);
-  Status exchange(const Operation& operation);
-  Status all_reduce_tiled(const Operation& operation);
-  void stage(const Operation& operation, std::int64_t tile);
-  void reduce_chunk(const Operation& operation, std::int64_t tile);
-  void collect(const Operation& operation, std::int64_t tile);
-
-  // Stages a piece, or puts up a place that is the whole message's.
-  Status put_up(const Operation& operation, std::int64_t begin, std::int64_t bytes,
-                const transport::HeapPlace& place);
-  // Returns how many bytes there were.
-  Result<std::int64_t> take(const Operation& operation, std::int64_t begin, std::int64_t bytes);
-  Status wait_consumed(std::uint64_t piece);
-  static void put_place(InlineLine& line, const transport::HeapPlace& place);
-  // The message, when that was put up and not a staged piece; else null.
-  Result<const std::byte*> reach_piece(const InlineLine& line, int root);
-  // Heap::reach(), whose error then names the ranks and the call.
-  Result<std::byte*> reach(int local, const transport::HeapPlace& place);
-  Status broadcast_pieces(const Operation& operation, const transport::HeapPlace& place);
-
-  // Waits until `ready(area)` holds for the area of every other local rank.
-  template <typename Ready>
-  Status wait_all(Ready&& ready);
-  // Is everybody in the same call? `line` gives what an area says of its rank.
-  template <typename Line>
-  Status check_tags(Line&& line);
-  Status check_tag(std::uint64_t tag, int local_rank);
-  EngineArea& mine() { return *areas_[static_cast<std::size_t>(me_)]; }
-
-  transport::Node& node_;
-  Waiter& waiter_;
-  Control& control_;
-  const Call* call_ = nullptr;  // the running one
-  std::uint64_t tag_ = 0;
-  int me_ = 0;
-  int ranks_ = 0;
-  std::vector<EngineArea*> areas_;    // by local rank
-  std::vector<const void*> sources_;  // scratch of the reductions, by local rank
-  std::uint64_t exchanges_ = 0;
-  std::uint64_t large_ = 0;  // all-reduces that were too large for an exchange
-  struct Buffers {
-    const void* send;
-    std::byte* recv;
-  };
-  std::vector<Buffers> reached_;  // of a direct all_reduce, by local rank
-  // Tiled all_reduce: tiles before the running operation, and the shape of the running one.
-  std::uint64_t tiles_before_ = 0;
-  std::int64_t tiles_ = 0;
-  std::int64_t alignment_ = 1;
-  device::Store store_ = device::Store::cached;
-  // Broadcast: pieces so far over all roots, the last piece that each of this rank's buffers held,
-  // and the last one that all others are known to have consumed.
-  std::uint64_t pieces_ = 0;
-  std::array<std::uint64_t, kPieces> held_{};
-  std::uint64_t consumed_ = 0;
+  Board board_;
+  Reach reach_;
+  Exchange exchange_;
+  Tiles tiles_;
+  DirectAllReduce direct_;
+  std::vector<const void*> sources_;  // scratch of the small all-reduces, by rank
 };
-
-template <typename Line>
-Status Engine::check_tags(Line&& line) {
-  for (int local = 0; local < ranks_; ++local) {
-    TUTTI_TRY(check_tag(line(*areas_[static_cast<std::size_t>(local)]).tag, local));
-  }
-  return {};
-}
-
-template <typename Ready>
-Status Engine::wait_all(Ready&& ready) {
-  int next = me_ == 0 ? 1 : 0;  // readiness is final, so nobody is asked again
-  const auto pass = [&] {
-    while (next < ranks_ && ready(*areas_[static_cast<std::size_t>(next)])) {
-      if (++next == me_) ++next;
-    }
-    return next < ranks_ ? Pass::blocked : Pass::done;
-  };
-  const auto blocked_on = [&]() -> Result<int> {
-    return node_.ranks()[static_cast<std::size_t>(next)];
-  };
-  return waiter_.run(
-      CollectiveActivity(*call_), [] { return std::span<pollfd>(); }, pass, blocked_on);
-}
 
 // The engine's name in the algorithm table.
 inline constexpr std::string_view kEngineName = "shm";

@@ -52,12 +52,7 @@ Status Executor::unexpected(const Step& step, std::uint64_t tag, std::size_t byt
   const bool same_call = tag == tag_ || (pairs_differ_ && theirs == call_->sequence);
   if (!same_call) TUTTI_TRY(control_.mismatched(*call_, step.peer, theirs));
   if (pairs_differ_) {
-    return rank_error(
-        Code::mismatch, step.peer,
-        "rank {} expects {} elements from rank {} in operation {} ({}), which sends another number "
-        "of them; recv_blocks.counts[{}] of rank {} must equal send_blocks.counts[{}] of rank {}",
-        rank_, operation_->recv_blocks.counts[static_cast<std::size_t>(step.peer)], step.peer,
-        call_->sequence, describe(*call_), step.peer, rank_, rank_, step.peer);
+    return unexpected_count(*operation_, *call_, rank_, step.peer);
   }
   return rank_error(Code::mismatch, step.peer,
                     "rank {} expected {} bytes from rank {} in operation {} ({}) but got {}: the "

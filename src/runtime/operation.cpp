@@ -265,4 +265,13 @@ std::int64_t message_bytes(const Operation& operation, int size) {
   return operation.uneven ? operation.bytes() : operation.bytes() * size;
 }
 
+Status unexpected_count(const Operation& operation, const Call& call, int rank, int sender) {
+  return rank_error(
+      Code::mismatch, sender,
+      "rank {} expects {} elements from rank {} in operation {} ({}), which sends another number "
+      "of them; recv_blocks.counts[{}] of rank {} must equal send_blocks.counts[{}] of rank {}",
+      rank, operation.recv_blocks.counts[static_cast<std::size_t>(sender)], sender, call.sequence,
+      describe(call), sender, rank, rank, sender);
+}
+
 }  // namespace tutti::runtime

@@ -29,12 +29,6 @@ Result<Choice> forced_choice(plan::Kind kind, std::string_view name, int size, b
                kEngineName);
 }
 
-// The collectives that the engine has.
-constexpr bool is_native(Collective collective) {
-  return collective == Collective::all_reduce || collective == Collective::broadcast ||
-         collective == Collective::barrier;
-}
-
 // May the algorithm run the operation? Some must know all blocks' sizes.
 bool fits(const Choice& choice, const Operation& operation) {
   const bool unknown_blocks = operation.uneven && operation.collective == Collective::all_to_all;
@@ -47,8 +41,7 @@ Result<Selector> Selector::create(const std::string& forced, int size, bool engi
                                   const plan::LinkModel& model) {
   std::vector<collectives::Name> natives;
   for (int i = 0; i < kCollectiveCount; ++i) {
-    const auto collective = static_cast<Collective>(i);
-    if (is_native(collective)) natives.push_back({collective, kEngineName});
+    natives.push_back({static_cast<Collective>(i), kEngineName});
   }
   TUTTI_TRY_ASSIGN(const collectives::Forced names, collectives::parse_forced(forced, natives));
   Selector selector;
@@ -71,8 +64,8 @@ const Choice& Selector::choose(const Operation& operation) {
   const std::size_t uneven = operation.uneven ? 1 : 0;
   Choice& choice = remembered_[index_of(operation.collective)][uneven][bucket];
   if (!choice.name.empty()) return choice;
-  if (engine_ && is_native(operation.collective)) {
-    // On one node the engine moves every byte fewer times than any plan through ports can and needs
+  if (engine_) {
+    // On one node the engine moves every byte as often as any plan through ports or less, and needs
     // at most two flag rounds a tile, so nothing in the table costs less.
     choice = {kEngineName, nullptr};
   } else {

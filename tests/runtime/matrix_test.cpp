@@ -40,9 +40,8 @@ std::vector<Row> rows() {
   for (const auto& algorithm : collectives::algorithms()) {
     rows.push_back({algorithm.kind, std::string(algorithm.name)});
   }
-  for (const Collective native :
-       {Collective::all_reduce, Collective::broadcast, Collective::barrier}) {
-    rows.push_back({native, std::string(runtime::kEngineName)});
+  for (int native = 0; native < kCollectiveCount; ++native) {
+    rows.push_back({static_cast<Collective>(native), std::string(runtime::kEngineName)});
   }
   return rows;
 }

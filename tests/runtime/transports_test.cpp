@@ -82,9 +82,8 @@ std::vector<Choice> choices(bool with_engine) {
   };
   for (const auto& row : collectives::algorithms()) add(row.kind, row.name);
   if (!with_engine) return made;
-  for (const Collective native :
-       {Collective::all_reduce, Collective::broadcast, Collective::barrier}) {
-    add(native, runtime::kEngineName);
+  for (int native = 0; native < kCollectiveCount; ++native) {
+    add(static_cast<Collective>(native), runtime::kEngineName);
   }
   return made;
 }

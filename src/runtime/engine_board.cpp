@@ -1,0 +1,133 @@
+#include "runtime/engine_board.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <new>
+
+#include "base/try.h"
+#include "device/reduce.h"
+#include "runtime/tag.h"
+#include "transport/doorbell.h"
+
+namespace tutti::runtime {
+
+Result<Board> Board::create(transport::Node& node, Waiter& waiter, Control& control) {
+  Board board(node, waiter, control);
+  board.me_ = node.local_rank();
+  board.ranks_ = static_cast<int>(node.ranks().size());
+  for (int rank = 0; rank < board.ranks_; ++rank) {
+    TUTTI_TRY_ASSIGN(const std::span<std::byte> area, node.engine_area(rank));
+    assert(area.size() >= sizeof(EngineArea));
+    // The area is zero-filled memory: the initial state of every counter in it.
+    board.areas_.push_back(std::launder(reinterpret_cast<EngineArea*>(area.data())));
+  }
+  return board;
+}
+
+void Board::enter(const Call& call) {
+  call_ = &call;
+  tag_ = tag_of(call);
+}
+
+std::uint64_t Board::take_steps(std::int64_t count) {
+  const std::uint64_t first = steps_ + 1;
+  steps_ += static_cast<std::uint64_t>(count);
+  return first;
+}
+
+Result<EngineArea*> Board::slot(std::uint64_t step) {
+  std::uint64_t& held = held_[step % kSlots];
+  if (consumed_ < held) TUTTI_TRY(wait_consumed(held));
+  held = step;
+  return &mine();
+}
+
+void Board::publish(std::uint64_t step, Where where) {
+  PostLine& own = mine().line[step % kSlots];
+  own.tag = tag_;
+  own.where = where;
+  own.step.store(step, std::memory_order_release);
+  ring();
+}
+
+Status Board::post(std::uint64_t step, const void* data, std::int64_t bytes) {
+  TUTTI_TRY_ASSIGN(EngineArea* const own, slot(step));
+  const auto size = static_cast<std::size_t>(bytes);
+  if (size <= kInlineBytes) {
+    if (size > 0) std::memcpy(own->line[step % kSlots].data, data, size);
+    publish(step, Where::line);
+  } else {
+    device::copy(own->slot[step % kSlots], data, size, device::Store::cached);
+    publish(step, Where::slot);
+  }
+  return {};
+}
+
+void Board::consume(std::uint64_t step, bool quiet) {
+  mine().consumed.value.store(step, std::memory_order_release);
+  if (!quiet) ring();
+}
+
+Status Board::wait(int rank, std::uint64_t step) {
+  const PostLine& theirs = line(rank, step);
+  const auto pass = [&] {
+    return theirs.step.load(std::memory_order_acquire) >= step ? Pass::done : Pass::blocked;
+  };
+  return wait_until(pass, rank);
+}
+
+Status Board::wait_everyone(std::uint64_t step) {
+  TUTTI_TRY(wait_all([step](const EngineArea& area) {
+    return area.line[step % kSlots].step.load(std::memory_order_acquire) >= step;
+  }));
+  for (int rank = 0; rank < ranks_; ++rank) {
+    if (rank != me_) TUTTI_TRY(check(line(rank, step).tag, rank));
+  }
+  if (step > 2) consumed_ = std::max(consumed_, step - 2);
+  return {};
+}
+
+Status Board::wait_consumed(std::uint64_t step, int reader) {
+  if (reader != kEveryone) {
+    const EngineArea& theirs = area(reader);
+    const auto pass = [&] {
+      return theirs.consumed.value.load(std::memory_order_acquire) >= step ? Pass::done
+                                                                           : Pass::blocked;
+    };
+    return wait_until(pass, reader);
+  }
+  if (consumed_ >= step) return {};
+  TUTTI_TRY(wait_all([step](const EngineArea& area) {
+    return area.consumed.value.load(std::memory_order_acquire) >= step;
+  }));
+  note_consumed();
+  return {};
+}
+
+// Who looks anyway sees how far all are, and need not look again for as many steps.
+void Board::note_consumed() {
+  std::uint64_t least = steps_;
+  for (int rank = 0; rank < ranks_; ++rank) {
+    if (rank == me_) continue;
+    least = std::min(least, area(rank).consumed.value.load(std::memory_order_acquire));
+  }
+  consumed_ = least;
+}
+
+Status Board::check(std::uint64_t tag, int rank) {
+  if (tag == tag_) [[likely]]
+    return {};
+  return control_->mismatched(*call_, rank, sequence_of_tag(tag, call_->sequence));
+}
+
+void Board::revoke(std::uint64_t step) {
+  mine().revoked.value.store(step, std::memory_order_release);
+  transport::publish_fence();
+}
+
+Status Board::wait_failure() {
+  return wait_all([](const EngineArea&) { return false; });
+}
+
+}  // namespace tutti::runtime

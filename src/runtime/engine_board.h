@@ -1,0 +1,134 @@
+// The board: where ranks that share a node put up messages for each other.
+//
+// All ranks go through the same numbered steps in the same order. In a step a rank may put up one
+// post, for one, some or all of the others: a cache line with the step's number and the call's tag,
+// which holds the message itself or says where it lies. Whoever needs no post of a step any more,
+// its own reads included, says that it has consumed the step.
+//
+//   post:     slot(), fill it; publish().          One line written, and a slot.
+//   take:     wait(), post(); in the end consume().  One transfer of the line from core to core.
+//
+// A line and its slot serve the steps s, s + kSlots, ...: slot() waits until all have consumed the
+// step that was in it last. That all have is mostly known without a look: whoever posts step s has
+// consumed all before s - 1 (it may post one step ahead, no more).
+//
+// Lifetime: an engine's. One thread at a time. No allocation, lock or system call but a wait's.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/control.h"
+#include "runtime/engine_area.h"
+#include "runtime/waiter.h"
+#include "transport/node.h"
+#include "tutti/status.h"
+
+namespace tutti::runtime {
+
+class Board {
+ public:
+  // REQUIRES: all ranks of the communicator are on `node`: local ranks are the ranks.
+  static Result<Board> create(transport::Node& node, Waiter& waiter, Control& control);
+
+  // The call that the following steps belong to.
+  void enter(const Call& call);
+  const Call& call() const { return *call_; }
+  std::uint64_t tag() const { return tag_; }
+  int rank() const { return me_; }
+  int ranks() const { return ranks_; }
+  EngineArea& mine() { return *areas_[static_cast<std::size_t>(me_)]; }
+  EngineArea& area(int rank) { return *areas_[static_cast<std::size_t>(rank)]; }
+
+  // The first of the next `count` steps. Every rank takes as many.
+  std::uint64_t take_steps(std::int64_t count);
+
+  // This rank's line and slot of the step, once they are free.
+  Result<EngineArea*> slot(std::uint64_t step);
+  // Puts up what the line and the slot hold, and wakes who sleeps.
+  void publish(std::uint64_t step, Where where);
+  // Puts up a message, in the line where it fits. REQUIRES: bytes <= kSlotBytes.
+  Status post(std::uint64_t step, const void* data, std::int64_t bytes);
+  // This rank needs no post of the step, or of one before, any more. `quiet`: nobody waits for it.
+  void consume(std::uint64_t step, bool quiet = false);
+
+  // Waits until the rank has posted the step.
+  Status wait(int rank, std::uint64_t step);
+  // Waits until all have, and checks that all are in the same call.
+  Status wait_everyone(std::uint64_t step);
+  // Until all, or `reader`, have consumed it.
+  Status wait_consumed(std::uint64_t step, int reader = kEveryone);
+  // REQUIRES: waited for.
+  const PostLine& line(int rank, std::uint64_t step) const {
+    return areas_[static_cast<std::size_t>(rank)]->line[step % kSlots];
+  }
+  // Data that was put up in the line or the slot.
+  const std::byte* data(int rank, std::uint64_t step) const {
+    const EngineArea& from = *areas_[static_cast<std::size_t>(rank)];
+    const std::size_t at = step % kSlots;
+    return from.line[at].where == Where::line ? from.line[at].data : from.slot[at];
+  }
+  // mismatch, when the rank is in another call than this one.
+  Status check(std::uint64_t tag, int rank);
+
+  // Data outside the slots, put up in a step up to this one, may change from now on: this call has
+  // failed and returns. Who has read it looks whether that came before.
+  void revoke(std::uint64_t step);
+  bool revoked(int rank, std::uint64_t step) const {
+    return areas_[static_cast<std::size_t>(rank)]->revoked.value.load(std::memory_order_acquire) >=
+           step;
+  }
+  // Waits for the news of a failure that is there already.
+  Status wait_failure();
+
+  // Waits until `ready(area)` holds for the area of every other rank.
+  template <typename Ready>
+  Status wait_all(Ready&& ready);
+  void ring() { node_->ring_others(); }
+
+  static constexpr int kEveryone = -1;
+
+ private:
+  Board(transport::Node& node, Waiter& waiter, Control& control)
+      : node_(&node), waiter_(&waiter), control_(&control) {}
+
+  template <typename PassFn>
+  Status wait_until(PassFn&& pass, const int& rank);
+  void note_consumed();
+
+  transport::Node* node_;
+  Waiter* waiter_;
+  Control* control_;
+  const Call* call_ = nullptr;  // the running one
+  std::uint64_t tag_ = 0;
+  int me_ = 0;
+  int ranks_ = 0;
+  std::vector<EngineArea*> areas_;            // by rank
+  std::uint64_t steps_ = 0;                   // taken so far
+  std::uint64_t consumed_ = 0;                // all are known to have consumed it
+  std::array<std::uint64_t, kSlots> held_{};  // the last step that each of this rank's slots held
+};
+
+template <typename PassFn>
+Status Board::wait_until(PassFn&& pass, const int& rank) {
+  return waiter_->run(
+      CollectiveActivity(*call_), [] { return std::span<pollfd>(); }, pass,
+      [&rank]() -> Result<int> { return rank; });
+}
+
+template <typename Ready>
+Status Board::wait_all(Ready&& ready) {
+  int next = me_ == 0 ? 1 : 0;  // readiness is final, so nobody is asked again
+  const auto pass = [&] {
+    while (next < ranks_ && ready(area(next))) {
+      if (++next == me_) ++next;
+    }
+    return next < ranks_ ? Pass::blocked : Pass::done;
+  };
+  return wait_until(pass, next);
+}
+
+}  // namespace tutti::runtime

@@ -1,0 +1,43 @@
+// Large all_reduce of allocated memory, which is read and written where it lies: see engine.h.
+//
+// Lifetime: an engine's. One thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "runtime/engine_board.h"
+#include "runtime/engine_reach.h"
+#include "runtime/operation.h"
+#include "tutti/status.h"
+
+namespace tutti::runtime {
+
+class DirectAllReduce {
+ public:
+  DirectAllReduce(Board& board, Reach& reach);
+
+  // Says where this rank's buffers lie, if peers can reach them, and whether all ranks did: then
+  // run() is next, and else tiles. `tiles_before`: of the tiled operations before.
+  Result<bool> announce(const Operation& operation, std::uint64_t tiles_before);
+  Status run(const Operation& operation);
+  // After a large all_reduce that failed, tiled or not.
+  void leave(const Status& failure);
+
+ private:
+  void reduce_share(const Operation& operation);
+
+  struct Buffers {
+    const void* send;
+    std::byte* recv;
+  };
+
+  Board& board_;
+  Reach& reach_;
+  std::uint64_t number_ = 0;          // of the large all-reduces so far
+  std::vector<Buffers> reached_;      // by rank
+  std::vector<const void*> sources_;  // scratch of the reductions, by rank
+};
+
+}  // namespace tutti::runtime

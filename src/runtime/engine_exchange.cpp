@@ -1,0 +1,192 @@
+// The order of things, and the sending half.
+#include "runtime/engine_exchange.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/try.h"
+#include "plan/layout.h"
+#include "runtime/engine_copy.h"
+
+namespace tutti::runtime {
+
+namespace {
+
+// From here on a block is taken where it lies: in allocated memory; in another process, where a
+// system call and the kernel's look at each page are to be paid.
+constexpr std::int64_t kMappedBytes = 32 << 10;
+constexpr std::int64_t kProcessBytes = 64 << 10;
+
+std::int64_t round_down(std::int64_t bytes) {
+  return bytes / kEngineAlignmentBytes * kEngineAlignmentBytes;
+}
+
+}  // namespace
+
+Exchange::Exchange(Board& board, Reach& reach)
+    : board_(board),
+      reach_(reach),
+      senders_(static_cast<std::size_t>(board.ranks())),
+      sources_(static_cast<std::size_t>(board.ranks())) {}
+
+Status Exchange::run(const Operation& operation) {
+  flow_.describe(operation, board_.rank(), board_.ranks());
+  cut(operation);
+  TUTTI_TRY(find_place(operation));
+  first_step_ = board_.take_steps(pieces_);
+  Status status = run_pieces(operation);
+  // The caller has its buffers back when this returns.
+  if (!status.ok() && place_.where != Where::slot) board_.revoke(step(pieces_ - 1));
+  return status;
+}
+
+void Exchange::cut(const Operation& operation) {
+  const std::int64_t ranks = board_.ranks();
+  reduces_ = plan::reduces(operation.collective);
+  scales_ = operation.reduction.factor_kind() != Reduction::Factor::none;
+  post_blocks_ = flow_.one_block ? 1 : scales_ ? ranks : ranks - 1;
+  table_bytes_ = flow_.told ? ranks * static_cast<std::int64_t>(sizeof(Block)) : 0;
+  piece_bytes_ = round_down((static_cast<std::int64_t>(kSlotBytes) - table_bytes_) / post_blocks_);
+  pieces_ = flow_.known
+                ? std::max<std::int64_t>(1, (flow_.largest + piece_bytes_ - 1) / piece_bytes_)
+                : 1;
+  outside_ = false;
+  const std::int64_t blocks = plan::has_blocks(operation.collective) ? ranks : 1;
+  store_ = flow_.largest * blocks >= kEngineStreamingBytes && !operation.in_place
+               ? device::Store::streaming
+               : device::Store::cached;
+}
+
+Status Exchange::run_pieces(const Operation& operation) {
+  TUTTI_TRY(post(operation, 0));
+  keep_own(operation);
+  if (flow_.receives) {
+    for (int rank = 0; rank < board_.ranks(); ++rank) senders_[static_cast<std::size_t>(rank)] = {};
+    if (!flow_.known) TUTTI_TRY(learn_pieces(operation));
+  }
+  for (std::int64_t piece = 0; piece < pieces_; ++piece) {
+    if (piece + 1 < pieces_) TUTTI_TRY(post(operation, piece + 1));
+    if (!flow_.receives) continue;
+    TUTTI_TRY(reduces_ ? reduce(operation, piece) : take(operation, piece));
+    // Where all wait for all, nobody waits for this but who sees it in the next post.
+    const bool mutual = flow_.sender < 0 && flow_.receiver < 0;
+    board_.consume(step(piece), mutual && pieces_ == 1 && place_.where == Where::slot && !outside_);
+  }
+  if (place_.where == Where::slot) return {};
+  return board_.wait_consumed(step(pieces_ - 1), flow_.receiver);
+}
+
+// All ranks see all tables, and so agree.
+Status Exchange::learn_pieces(const Operation& operation) {
+  std::int64_t largest = flow_.largest;
+  for (int rank = 0; rank < board_.ranks(); ++rank) {
+    if (rank == board_.rank()) continue;
+    TUTTI_TRY(open(operation, rank));
+    largest = std::max(largest, senders_[static_cast<std::size_t>(rank)].largest);
+  }
+  flow_.known = true;
+  pieces_ = std::max<std::int64_t>(1, (largest + piece_bytes_ - 1) / piece_bytes_);
+  board_.take_steps(pieces_ - 1);
+  return {};
+}
+
+std::int64_t Exchange::place_in_post(int sender, int receiver, std::int64_t largest) const {
+  if (flow_.one_block) return table_bytes_;
+  const int index = !scales_ && receiver > sender ? receiver - 1 : receiver;
+  return table_bytes_ + index * std::min(largest, piece_bytes_);
+}
+
+std::int64_t Exchange::part(std::int64_t block_bytes, std::int64_t piece) const {
+  return std::min(piece_bytes_, block_bytes - piece * piece_bytes_);
+}
+
+// Every rank asks for what all must answer together, whatever its own buffers are.
+Status Exchange::find_place(const Operation& operation) {
+  place_ = {};
+  bool open = false;
+  if (!reduces_ && (!flow_.known || flow_.largest >= kProcessBytes)) {
+    TUTTI_TRY_ASSIGN(open, reach_.processes_open());
+  }
+  // Blocks that are swapped in place are overwritten before all have read them.
+  const bool swaps = operation.collective == Collective::all_to_all && operation.in_place;
+  if (!flow_.sends || scales_ || swaps || flow_.largest < kMappedBytes) return {};
+  if (const auto heap = reach_.find(operation.send, flow_.sent_bytes())) {
+    place_ = {.where = Where::heap, .heap = *heap, .process = {}};
+  } else if (open && flow_.largest >= kProcessBytes) {
+    place_ = reach_.in_process(operation.send);
+  }
+  return {};
+}
+
+Status Exchange::post(const Operation& operation, std::int64_t piece) {
+  // Of other posts, this rank needs none in any case: said before its own, this wakes nobody twice.
+  if (!flow_.receives) board_.consume(step(piece), /*quiet=*/true);
+  if (flow_.sends && place_.where != Where::slot) {
+    if (piece == 0) return post_place(step(0));
+  } else if (flow_.sends || scales_) {
+    if (piece == 0 || part(flow_.own_largest, piece) > 0) return post_data(operation, piece);
+  }
+  if (!flow_.receives) board_.ring();
+  return {};
+}
+
+Status Exchange::post_place(std::uint64_t step) {
+  TUTTI_TRY_ASSIGN(EngineArea* const own, board_.slot(step));
+  reach_.put(own->line[step % kSlots], place_);
+  std::memcpy(own->slot[step % kSlots], flow_.out.data(), static_cast<std::size_t>(table_bytes_));
+  board_.publish(step, place_.where);
+  return {};
+}
+
+Status Exchange::post_data(const Operation& operation, std::int64_t piece) {
+  const std::uint64_t at = step(piece);
+  TUTTI_TRY_ASSIGN(EngineArea* const own, board_.slot(at));
+  const std::int64_t bytes =
+      table_bytes_ + post_blocks_ * std::min(flow_.own_largest, piece_bytes_);
+  const bool fits = bytes <= static_cast<std::int64_t>(kInlineBytes);
+  std::byte* const to = fits ? own->line[at % kSlots].data : own->slot[at % kSlots];
+  if (piece == 0 && table_bytes_ > 0) {
+    std::memcpy(to, flow_.out.data(), static_cast<std::size_t>(table_bytes_));
+  }
+  stage(operation, to, piece);
+  const Where where = fits ? Where::line : Where::slot;
+  if (flow_.sends) {
+    board_.publish(at, where);
+  } else {
+    own->line[at % kSlots].where = where;  // multiplied, for the root itself
+  }
+  return {};
+}
+
+void Exchange::stage(const Operation& operation, std::byte* to, std::int64_t piece) const {
+  const auto* const send = static_cast<const std::byte*>(operation.send);
+  for (int rank = 0; rank < board_.ranks(); ++rank) {
+    if (flow_.one_block ? rank > 0 : rank == board_.rank() && !scales_) continue;
+    const Block& block = flow_.out[static_cast<std::size_t>(rank)];
+    const std::int64_t bytes = part(block.bytes, piece);
+    if (bytes <= 0) continue;
+    std::byte* const dst = to + place_in_post(board_.rank(), rank, flow_.own_largest);
+    const std::byte* const src = send + block.offset + piece * piece_bytes_;
+    if (scales_) {
+      device::scale(operation.type, dst, src,
+                    static_cast<std::size_t>(bytes / operation.element_bytes()),
+                    operation.reduction);
+    } else {
+      copy_block(dst, src, bytes, device::Store::cached);
+    }
+  }
+}
+
+// What a rank sends to itself.
+void Exchange::keep_own(const Operation& operation) const {
+  const auto self = static_cast<std::size_t>(board_.rank());
+  if (reduces_ || operation.in_place || operation.send == nullptr || operation.recv == nullptr ||
+      operation.send == operation.recv) {
+    return;
+  }
+  const Block& from = flow_.one_block ? flow_.out[0] : flow_.out[self];
+  copy_block(static_cast<std::byte*>(operation.recv) + flow_.in[self].offset,
+             static_cast<const std::byte*>(operation.send) + from.offset, from.bytes, store_);
+}
+
+}  // namespace tutti::runtime

@@ -1,0 +1,90 @@
+// The engine's way of all collectives that move or reduce blocks: see "Blocks" in engine.h.
+//
+// A post of several blocks holds a piece of each, `stride` bytes apart, in the order of their
+// receivers; where receivers cannot know the blocks of others (Flow::told), a table of all blocks
+// comes first.
+//
+// Lifetime: an engine's. One thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "device/reduce.h"
+#include "runtime/engine_board.h"
+#include "runtime/engine_flow.h"
+#include "runtime/engine_reach.h"
+#include "runtime/operation.h"
+#include "tutti/status.h"
+
+namespace tutti::runtime {
+
+class Exchange {
+ public:
+  Exchange(Board& board, Reach& reach);
+
+  // REQUIRES: not a barrier.
+  Status run(const Operation& operation);
+
+ private:
+  // What is known of a rank's posts in the running operation.
+  struct Sender {
+    bool open = false;                // its first post was looked at, which says what follows
+    Block block;                      // this rank's, in the sender's buffer
+    std::int64_t largest = 0;         // of its blocks
+    bool staged = true;               // its data is in its posts
+    const std::byte* base = nullptr;  // else: of its buffer, when that can be addressed
+  };
+
+  // The order of things.
+  Status run_pieces(const Operation& operation);
+  void cut(const Operation& operation);
+  Status learn_pieces(const Operation& operation);
+  std::uint64_t step(std::int64_t piece) const {
+    return first_step_ + static_cast<std::uint64_t>(piece);
+  }
+  bool waits_for(int rank) const {
+    return rank != board_.rank() && (flow_.sender < 0 || flow_.sender == rank);
+  }
+  // Where in the sender's posts the receiver's piece begins.
+  std::int64_t place_in_post(int sender, int receiver, std::int64_t largest) const;
+  // How much of a block a piece has; not positive when it has nothing.
+  std::int64_t part(std::int64_t block_bytes, std::int64_t piece) const;
+
+  // Sending.
+  Status find_place(const Operation& operation);
+  Status post(const Operation& operation, std::int64_t piece);
+  Status post_place(std::uint64_t step);
+  Status post_data(const Operation& operation, std::int64_t piece);
+  void stage(const Operation& operation, std::byte* to, std::int64_t piece) const;
+  void keep_own(const Operation& operation) const;
+
+  // Receiving.
+  Status open(const Operation& operation, int sender);
+  Status read_table(const Operation& operation, int sender);
+  Status take(const Operation& operation, std::int64_t piece);
+  Status take_block(const Operation& operation, int sender, std::int64_t piece);
+  Status read_whole(const Operation& operation, int sender);
+  Status reduce(const Operation& operation, std::int64_t piece);
+  const void* source(const Operation& operation, int sender, std::int64_t piece) const;
+
+  Board& board_;
+  Reach& reach_;
+  std::vector<Sender> senders_;  // by rank
+  std::vector<const void*> sources_;
+  // The running operation.
+  Flow flow_;
+  bool reduces_ = false;
+  bool scales_ = false;   // what is staged is multiplied, the own contribution too
+  Place place_;           // of what this rank sends
+  bool outside_ = false;  // something was taken that was not staged
+  std::int64_t post_blocks_ = 0;
+  std::int64_t table_bytes_ = 0;
+  std::int64_t piece_bytes_ = 0;
+  std::int64_t pieces_ = 0;
+  std::uint64_t first_step_ = 0;
+  device::Store store_ = device::Store::cached;
+};
+
+}  // namespace tutti::runtime

@@ -1,0 +1,121 @@
+// The receiving half of Exchange.
+#include <algorithm>
+#include <cstring>
+
+#include "base/try.h"
+#include "runtime/engine_copy.h"
+#include "runtime/engine_exchange.h"
+
+namespace tutti::runtime {
+
+// Looks at what a rank posted first. Of the others' blocks, only the table knows.
+Status Exchange::open(const Operation& operation, int sender) {
+  Sender& from = senders_[static_cast<std::size_t>(sender)];
+  if (from.open) return {};
+  TUTTI_TRY(board_.wait(sender, first_step_));
+  const PostLine& line = board_.line(sender, first_step_);
+  TUTTI_TRY(board_.check(line.tag, sender));
+  from.open = true;
+  from.staged = line.where == Where::line || line.where == Where::slot;
+  from.largest = flow_.largest;
+  const std::int64_t bytes = flow_.in[static_cast<std::size_t>(sender)].bytes;
+  from.block = {flow_.one_block ? 0 : board_.rank() * bytes, bytes};
+  if (flow_.told) TUTTI_TRY(read_table(operation, sender));
+  if (from.staged) return {};
+  outside_ = true;
+  TUTTI_TRY_ASSIGN(from.base, reach_.address(sender, line));
+  return {};
+}
+
+Status Exchange::read_table(const Operation& operation, int sender) {
+  Sender& from = senders_[static_cast<std::size_t>(sender)];
+  const std::byte* const table = board_.data(sender, first_step_);
+  from.largest = 0;
+  for (int rank = 0; rank < board_.ranks(); ++rank) {
+    Block block;
+    std::memcpy(&block, table + static_cast<std::size_t>(rank) * sizeof(block), sizeof(block));
+    from.largest = std::max(from.largest, block.bytes);
+    if (rank == board_.rank()) from.block = block;
+  }
+  if (from.block.bytes == flow_.in[static_cast<std::size_t>(sender)].bytes) return {};
+  return unexpected_count(operation, board_.call(), board_.rank(), sender);
+}
+
+Status Exchange::take(const Operation& operation, std::int64_t piece) {
+  // Starting behind oneself spreads the readers over the senders.
+  for (int i = 1; i < board_.ranks(); ++i) {
+    const int sender = (board_.rank() + i) % board_.ranks();
+    if (waits_for(sender)) TUTTI_TRY(take_block(operation, sender, piece));
+  }
+  return {};
+}
+
+Status Exchange::take_block(const Operation& operation, int sender, std::int64_t piece) {
+  if (piece == 0) TUTTI_TRY(open(operation, sender));
+  const Sender& from = senders_[static_cast<std::size_t>(sender)];
+  if (!from.staged) return piece == 0 ? read_whole(operation, sender) : Status();
+  const std::int64_t bytes = part(from.block.bytes, piece);
+  if (bytes <= 0) return {};
+  if (piece > 0) TUTTI_TRY(board_.wait(sender, step(piece)));
+  const std::int64_t to = flow_.in[static_cast<std::size_t>(sender)].offset;
+  copy_block(static_cast<std::byte*>(operation.recv) + to + piece * piece_bytes_,
+             board_.data(sender, step(piece)) + place_in_post(sender, board_.rank(), from.largest),
+             bytes, store_);
+  return {};
+}
+
+// What lies outside the slots is taken at once.
+Status Exchange::read_whole(const Operation& operation, int sender) {
+  const Sender& from = senders_[static_cast<std::size_t>(sender)];
+  std::byte* const to =
+      static_cast<std::byte*>(operation.recv) + flow_.in[static_cast<std::size_t>(sender)].offset;
+  Status status;
+  if (from.base != nullptr) {
+    copy_block(to, from.base + from.block.offset, from.block.bytes, store_);
+  } else {
+    status = reach_.read(sender, board_.line(sender, first_step_), from.block, to);
+  }
+  // A sender that failed has told everybody why.
+  return board_.revoked(sender, first_step_) ? board_.wait_failure() : status;
+}
+
+Status Exchange::reduce(const Operation& operation, std::int64_t piece) {
+  const std::int64_t bytes = part(flow_.in[0].bytes, piece);
+  if (bytes <= 0 && piece > 0) return {};
+  for (int rank = 0; rank < board_.ranks(); ++rank) {
+    if (rank == board_.rank()) continue;
+    if (piece == 0) {
+      TUTTI_TRY(open(operation, rank));
+    } else if (senders_[static_cast<std::size_t>(rank)].staged) {
+      TUTTI_TRY(board_.wait(rank, step(piece)));
+    }
+  }
+  if (bytes <= 0) return {};
+  for (int rank = 0; rank < board_.ranks(); ++rank) {
+    sources_[static_cast<std::size_t>(rank)] = source(operation, rank, piece);
+  }
+  device::kernels(operation.type, operation.reduction.op())
+      .reduce_many(static_cast<std::byte*>(operation.recv) + piece * piece_bytes_, sources_.data(),
+                   board_.ranks(), static_cast<std::size_t>(bytes / operation.element_bytes()),
+                   board_.ranks(), store_);
+  if (!outside_) return {};
+  for (int rank = 0; rank < board_.ranks(); ++rank) {
+    if (rank != board_.rank() && board_.revoked(rank, first_step_)) return board_.wait_failure();
+  }
+  return {};
+}
+
+const void* Exchange::source(const Operation& operation, int sender, std::int64_t piece) const {
+  const std::int64_t begin = piece * piece_bytes_;
+  const bool own = sender == board_.rank();
+  if (own && !scales_) {
+    const Block& block = flow_.out[flow_.one_block ? 0 : static_cast<std::size_t>(sender)];
+    return static_cast<const std::byte*>(operation.send) + block.offset + begin;
+  }
+  const Sender& from = senders_[static_cast<std::size_t>(sender)];
+  if (!own && !from.staged) return from.base + from.block.offset + begin;
+  return board_.data(sender, step(piece)) +
+         place_in_post(sender, board_.rank(), own ? flow_.own_largest : from.largest);
+}
+
+}  // namespace tutti::runtime

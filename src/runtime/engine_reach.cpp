@@ -1,0 +1,127 @@
+#include "runtime/engine_reach.h"
+
+#include <unistd.h>
+
+#include <cstring>
+#include <random>
+
+#include "base/error.h"
+#include "base/try.h"
+#include "transport/process_memory.h"
+
+namespace tutti::runtime {
+
+using transport::HeapPlace;
+
+namespace {
+
+// What a rank tells of itself when peers try to reach it.
+struct Token {
+  ProcessPlace place;
+  std::uint64_t value = 0;
+};
+static_assert(sizeof(Token) <= kInlineBytes);
+
+template <typename T>
+T read_line(const PostLine& line) {
+  T value;
+  std::memcpy(&value, line.data, sizeof(value));
+  return value;
+}
+
+}  // namespace
+
+Reach::Reach(transport::Node& node, Board& board)
+    : node_(node), board_(board), process_(static_cast<std::uint64_t>(::getpid())) {
+  std::random_device random;
+  token_ = std::uint64_t{random()} << 32 | random();
+}
+
+std::optional<HeapPlace> Reach::find(const void* data, std::int64_t bytes) const {
+  return node_.heap()->find(data, static_cast<std::size_t>(bytes));
+}
+
+Place Reach::in_process(const void* data) const {
+  return {.where = Where::process,
+          .heap = {},
+          .process = {.process = process_, .address = reinterpret_cast<std::uint64_t>(data)}};
+}
+
+Result<bool> Reach::processes_open() {
+  if (open_) return *open_;
+  if (node_.in_process()) {
+    open_ = true;
+    return true;
+  }
+  const std::uint64_t step = board_.take_steps(2);
+  const Token own{.place = in_process(&token_).process, .value = token_};
+  TUTTI_TRY(board_.post(step, &own, sizeof(own)));
+  TUTTI_TRY(board_.wait_everyone(step));
+  bool mine = true;
+  for (int rank = 0; rank < board_.ranks(); ++rank) {
+    if (rank != board_.rank()) mine = mine && try_process(board_.line(rank, step));
+  }
+  board_.consume(step);
+  TUTTI_TRY(board_.post(step + 1, &mine, sizeof(mine)));
+  TUTTI_TRY(board_.wait_everyone(step + 1));
+  bool all = mine;
+  for (int rank = 0; rank < board_.ranks(); ++rank) {
+    if (rank != board_.rank()) all = all && read_line<bool>(board_.line(rank, step + 1));
+  }
+  board_.consume(step + 1);
+  open_ = all;
+  return all;
+}
+
+// A process of the same number may be another one, in another namespace of processes.
+bool Reach::try_process(const PostLine& line) const {
+  const auto theirs = read_line<Token>(line);
+  std::uint64_t value = 0;
+  const Status read = transport::read_process_memory(static_cast<pid_t>(theirs.place.process),
+                                                     &value, theirs.place.address, sizeof(value));
+  return read.ok() && value == theirs.value;
+}
+
+void Reach::put(PostLine& line, const Place& place) const {
+  if (place.where == Where::heap) {
+    std::memcpy(line.data, &place.heap, sizeof(place.heap));
+  } else {
+    std::memcpy(line.data, &place.process, sizeof(place.process));
+  }
+}
+
+Result<std::byte*> Reach::map(int rank, const HeapPlace& place) {
+  Result<std::byte*> mapped = node_.heap()->reach(rank, place);
+  if (mapped.ok()) return mapped;
+  return read_failed(rank, mapped.status());
+}
+
+Result<const std::byte*> Reach::address(int rank, const PostLine& line) {
+  if (line.where == Where::heap) {
+    TUTTI_TRY_ASSIGN(const std::byte* const mapped, map(rank, read_line<HeapPlace>(line)));
+    return mapped;
+  }
+  const auto place = read_line<ProcessPlace>(line);
+  if (place.process != process_) return nullptr;
+  return reinterpret_cast<const std::byte*>(place.address);  // NOLINT(performance-no-int-to-ptr)
+}
+
+Status Reach::read(int rank, const PostLine& line, const Block& block, void* dst) {
+  const auto place = read_line<ProcessPlace>(line);
+  Status status =
+      transport::read_process_memory(static_cast<pid_t>(place.process), dst,
+                                     place.address + static_cast<std::uint64_t>(block.offset),
+                                     static_cast<std::size_t>(block.bytes));
+  if (status.ok()) return status;
+  // Of a process that is gone, the control path knows more.
+  if (status.code() == Code::peer_failed) return board_.wait_failure();
+  return read_failed(rank, status);
+}
+
+Status Reach::read_failed(int rank, const Status& why) {
+  const int me = board_.rank();
+  return rank_error(why.code(), me, "rank {} in {}, memory of rank {}: {}", me,
+                    describe(board_.call()), rank, why.message());
+}
+
+}  // namespace tutti::runtime
