@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <random>
 #include <string>
@@ -14,6 +16,7 @@
 #include "plan/layout.h"
 #include "runtime/collective_case.h"
 #include "runtime/engine.h"
+#include "support/seccomp.h"
 #include "support/values.h"
 #include "support/world.h"
 
@@ -124,6 +127,26 @@ INSTANTIATE_TEST_SUITE_P(Scenes, Transports,
                          [](const auto& info) {
                            return info.param.transport + std::to_string(info.param.ranks);
                          });
+
+// Containers may forbid what the engine reads peers' processes with: it stages everything then.
+TEST(Engine, DoesWithoutTheMemoryOfOtherProcesses) {
+  const std::uint64_t seed = test_seed();
+  Config config = quick_config();
+  config.transports = {"shm"};
+  const auto exits = run_processes(4, config, [&](Communicator& communicator) -> std::string {
+    if (!refuse_system_call(SYS_process_vm_readv, EPERM)) return "no seccomp";
+    for (int i = 0; i < kCollectiveCount; ++i) {
+      std::string wrong = run_cases(communicator, static_cast<Collective>(i), seed);
+      if (!wrong.empty()) return wrong;
+    }
+    return {};
+  });
+  for (const Exit& exit : exits) {
+    if (exit.output == "no seccomp") GTEST_SKIP() << "this kernel refuses seccomp filters";
+    EXPECT_EQ(exit.status, 0);
+    EXPECT_EQ(exit.output, "");
+  }
+}
 
 // The engine reduces every element over all ranks in rank order, as its reference plan does, so the
 // results are the same bits also where the order matters.
