@@ -9,12 +9,8 @@ namespace tutti::runtime {
 
 namespace {
 
-// Largest message of the all-reduce in one step; above it the tiled one moves less. With more ranks
-// everybody reads more, and phases pay sooner.
-constexpr std::int64_t one_step_bytes(int ranks) {
-  constexpr std::int64_t kBytes = 32 << 10;
-  return std::min(kBytes, 2 * kBytes / ranks);
-}
+// Largest message of the all-reduce in one step of the board.
+constexpr std::int64_t kSmallBytes = 8 << 10;
 
 // From here on a reduce among as many ranks shares the work out; among fewer the root is as fast.
 constexpr std::int64_t kSharedReduceBytes = 256 << 10;
@@ -26,7 +22,7 @@ Engine::Engine(transport::Node& node, Board board)
     : board_(std::move(board)),
       reach_(node, board_),
       exchange_(board_, reach_),
-      tiles_(board_),
+      tiles_(board_, reach_),
       direct_(board_, reach_),
       sources_(static_cast<std::size_t>(board_.ranks())) {}
 
@@ -64,7 +60,7 @@ Status Engine::barrier() {
 
 Status Engine::all_reduce(const Operation& operation) {
   const bool scales = operation.reduction.factor_kind() != Reduction::Factor::none;
-  if (operation.bytes() <= one_step_bytes(board_.ranks())) {
+  if (operation.bytes() <= kSmallBytes) {
     return scales ? exchange_.run(operation) : all_reduce_small(operation);
   }
   if (!scales) return all_reduce_large(operation);

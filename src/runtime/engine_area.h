@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "transport/heap.h"
 #include "transport/node.h"
@@ -26,7 +27,7 @@ enum class Where : std::uint64_t {
 
 // Memory that the sender's caller owns.
 struct ProcessPlace {
-  std::uint64_t process = 0;  // its pid
+  std::uint64_t process = 0;  // its pid; 0: no place
   std::uint64_t address = 0;
 };
 
@@ -41,11 +42,30 @@ struct alignas(kCacheLine) PostLine {
   std::byte data[kInlineBytes];
 };
 static_assert(sizeof(PostLine) == kCacheLine);
-static_assert(sizeof(transport::HeapPlace) <= kInlineBytes);
+
+// What a line holds.
+template <typename T>
+T read_line(const PostLine& line) {
+  static_assert(sizeof(T) <= kInlineBytes);
+  T value;
+  std::memcpy(&value, line.data, sizeof(value));
+  return value;
+}
+template <typename T>
+void write_line(PostLine& line, const T& value) {
+  static_assert(sizeof(T) <= kInlineBytes);
+  std::memcpy(line.data, &value, sizeof(value));
+}
 
 struct alignas(kCacheLine) Counter {
   std::atomic<std::uint64_t> value;
   std::uint64_t tag;  // of the call that counts, written before it does
+};
+
+struct alignas(kCacheLine) Staged {
+  std::atomic<std::uint64_t> tiles;  // whose input this rank has staged, or can be read in place
+  std::uint64_t tag;                 // like the place, written before the tiles of a call
+  ProcessPlace place;                // of the send buffer, where it is read in place
 };
 
 // Where a rank's buffers of a large all-reduce lie, when both are allocated.
@@ -77,8 +97,8 @@ struct EngineArea {
   Counter consumed;  // the last step whose posts this rank needs no more
   Counter revoked;   // the last step whose data, outside its slot, it no longer keeps as it was
   // Tiled all_reduce.
-  Counter staged;   // tiles whose input this rank has staged
-  Counter reduced;  // tiles whose own chunk this rank has reduced
+  Staged staged;
+  Counter reduced;  // tiles whose own chunk this rank has reduced, or whose input it has read
   // Large all_reduce of allocated memory.
   Announcement announced;
   Counter through;  // the last such all_reduce that this rank is through with

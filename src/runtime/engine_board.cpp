@@ -126,6 +126,13 @@ void Board::revoke(std::uint64_t step) {
   transport::publish_fence();
 }
 
+Status Board::check_kept(std::uint64_t step) {
+  for (int rank = 0; rank < ranks_; ++rank) {
+    if (rank != me_ && revoked(rank, step)) return wait_failure();
+  }
+  return {};
+}
+
 Status Board::wait_failure() {
   return wait_all([](const EngineArea&) { return false; });
 }

@@ -81,8 +81,12 @@ class Board {
     return areas_[static_cast<std::size_t>(rank)]->revoked.value.load(std::memory_order_acquire) >=
            step;
   }
+  // After taking data of a step outside the slots: has nobody revoked it? Else the failure.
+  Status check_kept(std::uint64_t step);
   // Waits for the news of a failure that is there already.
   Status wait_failure();
+  // The control path's news in place of what became of a peer, when there is any.
+  Status peer_failed(Status error) { return waiter_->peer_failed(std::move(error)); }
 
   // Waits until `ready(area)` holds for the area of every other rank.
   template <typename Ready>

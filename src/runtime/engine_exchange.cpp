@@ -14,8 +14,11 @@ namespace {
 
 // From here on a block is taken where it lies: in allocated memory; in another process, where a
 // system call and the kernel's look at each page are to be paid.
-constexpr std::int64_t kMappedBytes = 32 << 10;
-constexpr std::int64_t kProcessBytes = 64 << 10;
+constexpr std::int64_t kMappedBytes = 8 << 10;
+constexpr std::int64_t kProcessBytes = 8 << 10;
+// A longer block that is reduced by the root alone is staged: the others' cores do part of the
+// work.
+constexpr std::int64_t kRootReduceBytes = 1 << 20;
 
 std::int64_t round_down(std::int64_t bytes) {
   return bytes / kEngineAlignmentBytes * kEngineAlignmentBytes;
@@ -103,17 +106,26 @@ std::int64_t Exchange::part(std::int64_t block_bytes, std::int64_t piece) const 
 // Every rank asks for what all must answer together, whatever its own buffers are.
 Status Exchange::find_place(const Operation& operation) {
   place_ = {};
+  const std::int64_t most =
+      operation.collective == Collective::reduce ? kRootReduceBytes : operation.bytes();
+  const bool asks =
+      !flow_.known || (!scales_ && flow_.largest >= kProcessBytes && flow_.largest <= most);
   bool open = false;
-  if (!reduces_ && (!flow_.known || flow_.largest >= kProcessBytes)) {
+  if (asks) {
     TUTTI_TRY_ASSIGN(open, reach_.processes_open());
   }
   // Blocks that are swapped in place are overwritten before all have read them.
   const bool swaps = operation.collective == Collective::all_to_all && operation.in_place;
-  if (!flow_.sends || scales_ || swaps || flow_.largest < kMappedBytes) return {};
-  if (const auto heap = reach_.find(operation.send, flow_.sent_bytes())) {
-    place_ = {.where = Where::heap, .heap = *heap, .process = {}};
-  } else if (open && flow_.largest >= kProcessBytes) {
-    place_ = reach_.in_process(operation.send);
+  if (!flow_.sends || scales_ || swaps) return {};
+  const std::int64_t longest = flow_.known ? flow_.largest : flow_.own_largest;
+  if (longest >= kMappedBytes) {
+    if (const auto heap = reach_.find(operation.send, flow_.sent_bytes())) {
+      place_ = {.where = Where::heap, .heap = *heap, .process = {}};
+      return {};
+    }
+  }
+  if (open && longest >= kProcessBytes) {
+    place_ = {.where = Where::process, .heap = {}, .process = reach_.in_process(operation.send)};
   }
   return {};
 }
@@ -132,7 +144,12 @@ Status Exchange::post(const Operation& operation, std::int64_t piece) {
 
 Status Exchange::post_place(std::uint64_t step) {
   TUTTI_TRY_ASSIGN(EngineArea* const own, board_.slot(step));
-  reach_.put(own->line[step % kSlots], place_);
+  PostLine& line = own->line[step % kSlots];
+  if (place_.where == Where::heap) {
+    write_line(line, place_.heap);
+  } else {
+    write_line(line, place_.process);
+  }
   std::memcpy(own->slot[step % kSlots], flow_.out.data(), static_cast<std::size_t>(table_bytes_));
   board_.publish(step, place_.where);
   return {};

@@ -28,13 +28,20 @@ class Exchange {
   Status run(const Operation& operation);
 
  private:
+  // Where data lies that is not staged.
+  struct Place {
+    Where where = Where::slot;
+    transport::HeapPlace heap;
+    ProcessPlace process;
+  };
   // What is known of a rank's posts in the running operation.
   struct Sender {
     bool open = false;                // its first post was looked at, which says what follows
     Block block;                      // this rank's, in the sender's buffer
     std::int64_t largest = 0;         // of its blocks
     bool staged = true;               // its data is in its posts
-    const std::byte* base = nullptr;  // else: of its buffer, when that can be addressed
+    const std::byte* base = nullptr;  // else: of its buffer, when that can be addressed,
+    ProcessPlace place;               // or else this
   };
 
   // The order of things.
@@ -67,12 +74,15 @@ class Exchange {
   Status take_block(const Operation& operation, int sender, std::int64_t piece);
   Status read_whole(const Operation& operation, int sender);
   Status reduce(const Operation& operation, std::int64_t piece);
-  const void* source(const Operation& operation, int sender, std::int64_t piece) const;
+  // Of `bytes` of a block, from `begin` on.
+  Result<const void*> source(const Operation& operation, int sender, std::int64_t begin,
+                             std::int64_t bytes);
 
   Board& board_;
   Reach& reach_;
   std::vector<Sender> senders_;  // by rank
   std::vector<const void*> sources_;
+  std::vector<std::byte> scratch_;  // what a reduction reads from other processes
   // The running operation.
   Flow flow_;
   bool reduces_ = false;

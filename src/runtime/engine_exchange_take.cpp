@@ -8,6 +8,13 @@
 
 namespace tutti::runtime {
 
+namespace {
+
+// Of each source, what is read from its process at a time.
+constexpr std::int64_t kReadBytes = 64 << 10;
+
+}  // namespace
+
 // Looks at what a rank posted first. Of the others' blocks, only the table knows.
 Status Exchange::open(const Operation& operation, int sender) {
   Sender& from = senders_[static_cast<std::size_t>(sender)];
@@ -23,7 +30,12 @@ Status Exchange::open(const Operation& operation, int sender) {
   if (flow_.told) TUTTI_TRY(read_table(operation, sender));
   if (from.staged) return {};
   outside_ = true;
-  TUTTI_TRY_ASSIGN(from.base, reach_.address(sender, line));
+  if (line.where == Where::heap) {
+    TUTTI_TRY_ASSIGN(from.base, reach_.map(sender, read_line<transport::HeapPlace>(line)));
+  } else {
+    from.place = read_line<ProcessPlace>(line);
+    from.base = reach_.address(from.place);
+  }
   return {};
 }
 
@@ -69,14 +81,13 @@ Status Exchange::read_whole(const Operation& operation, int sender) {
   const Sender& from = senders_[static_cast<std::size_t>(sender)];
   std::byte* const to =
       static_cast<std::byte*>(operation.recv) + flow_.in[static_cast<std::size_t>(sender)].offset;
-  Status status;
   if (from.base != nullptr) {
     copy_block(to, from.base + from.block.offset, from.block.bytes, store_);
   } else {
-    status = reach_.read(sender, board_.line(sender, first_step_), from.block, to);
+    TUTTI_TRY(reach_.read(sender, from.place, from.block, to));
   }
   // A sender that failed has told everybody why.
-  return board_.revoked(sender, first_step_) ? board_.wait_failure() : status;
+  return board_.revoked(sender, first_step_) ? board_.wait_failure() : Status();
 }
 
 Status Exchange::reduce(const Operation& operation, std::int64_t piece) {
@@ -91,30 +102,40 @@ Status Exchange::reduce(const Operation& operation, std::int64_t piece) {
     }
   }
   if (bytes <= 0) return {};
-  for (int rank = 0; rank < board_.ranks(); ++rank) {
-    sources_[static_cast<std::size_t>(rank)] = source(operation, rank, piece);
+  const device::Kernels& kernels = device::kernels(operation.type, operation.reduction.op());
+  // What is read from other processes stays in the second-level cache until it is reduced.
+  const std::int64_t block = outside_ ? kReadBytes : bytes;
+  for (std::int64_t done = 0; done < bytes; done += block) {
+    const std::int64_t n = std::min(block, bytes - done);
+    const std::int64_t begin = piece * piece_bytes_ + done;
+    for (int rank = 0; rank < board_.ranks(); ++rank) {
+      TUTTI_TRY_ASSIGN(sources_[static_cast<std::size_t>(rank)], source(operation, rank, begin, n));
+    }
+    kernels.reduce_many(at(operation.recv, begin), sources_.data(), board_.ranks(),
+                        static_cast<std::size_t>(n / operation.element_bytes()), board_.ranks(),
+                        store_);
   }
-  device::kernels(operation.type, operation.reduction.op())
-      .reduce_many(static_cast<std::byte*>(operation.recv) + piece * piece_bytes_, sources_.data(),
-                   board_.ranks(), static_cast<std::size_t>(bytes / operation.element_bytes()),
-                   board_.ranks(), store_);
-  if (!outside_) return {};
-  for (int rank = 0; rank < board_.ranks(); ++rank) {
-    if (rank != board_.rank() && board_.revoked(rank, first_step_)) return board_.wait_failure();
-  }
-  return {};
+  return outside_ ? board_.check_kept(first_step_) : Status();
 }
 
-const void* Exchange::source(const Operation& operation, int sender, std::int64_t piece) const {
-  const std::int64_t begin = piece * piece_bytes_;
+Result<const void*> Exchange::source(const Operation& operation, int sender, std::int64_t begin,
+                                     std::int64_t bytes) {
   const bool own = sender == board_.rank();
+  const auto index = static_cast<std::size_t>(sender);
   if (own && !scales_) {
-    const Block& block = flow_.out[flow_.one_block ? 0 : static_cast<std::size_t>(sender)];
-    return static_cast<const std::byte*>(operation.send) + block.offset + begin;
+    const Block& block = flow_.out[flow_.one_block ? 0 : index];
+    return at(operation.send, block.offset + begin);
   }
-  const Sender& from = senders_[static_cast<std::size_t>(sender)];
-  if (!own && !from.staged) return from.base + from.block.offset + begin;
-  return board_.data(sender, step(piece)) +
+  const Sender& from = senders_[index];
+  if (!own && from.base != nullptr) return from.base + from.block.offset + begin;
+  if (!own && !from.staged) {
+    if (scratch_.empty()) scratch_.resize(sources_.size() * kReadBytes);
+    std::byte* const copy = scratch_.data() + index * kReadBytes;
+    TUTTI_TRY(reach_.read(sender, from.place, {from.block.offset + begin, bytes}, copy));
+    return copy;
+  }
+  const std::int64_t piece = begin / piece_bytes_;
+  return board_.data(sender, step(piece)) + (begin - piece * piece_bytes_) +
          place_in_post(sender, board_.rank(), own ? flow_.own_largest : from.largest);
 }
 

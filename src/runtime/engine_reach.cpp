@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/try.h"
+#include "runtime/engine_copy.h"
 #include "transport/process_memory.h"
 
 namespace tutti::runtime {
@@ -20,15 +21,6 @@ struct Token {
   ProcessPlace place;
   std::uint64_t value = 0;
 };
-static_assert(sizeof(Token) <= kInlineBytes);
-
-template <typename T>
-T read_line(const PostLine& line) {
-  T value;
-  std::memcpy(&value, line.data, sizeof(value));
-  return value;
-}
-
 }  // namespace
 
 Reach::Reach(transport::Node& node, Board& board)
@@ -41,10 +33,8 @@ std::optional<HeapPlace> Reach::find(const void* data, std::int64_t bytes) const
   return node_.heap()->find(data, static_cast<std::size_t>(bytes));
 }
 
-Place Reach::in_process(const void* data) const {
-  return {.where = Where::process,
-          .heap = {},
-          .process = {.process = process_, .address = reinterpret_cast<std::uint64_t>(data)}};
+ProcessPlace Reach::in_process(const void* data) const {
+  return {.process = process_, .address = reinterpret_cast<std::uint64_t>(data)};
 }
 
 Result<bool> Reach::processes_open() {
@@ -54,7 +44,7 @@ Result<bool> Reach::processes_open() {
     return true;
   }
   const std::uint64_t step = board_.take_steps(2);
-  const Token own{.place = in_process(&token_).process, .value = token_};
+  const Token own{.place = in_process(&token_), .value = token_};
   TUTTI_TRY(board_.post(step, &own, sizeof(own)));
   TUTTI_TRY(board_.wait_everyone(step));
   bool mine = true;
@@ -82,40 +72,27 @@ bool Reach::try_process(const PostLine& line) const {
   return read.ok() && value == theirs.value;
 }
 
-void Reach::put(PostLine& line, const Place& place) const {
-  if (place.where == Where::heap) {
-    std::memcpy(line.data, &place.heap, sizeof(place.heap));
-  } else {
-    std::memcpy(line.data, &place.process, sizeof(place.process));
-  }
-}
-
 Result<std::byte*> Reach::map(int rank, const HeapPlace& place) {
   Result<std::byte*> mapped = node_.heap()->reach(rank, place);
   if (mapped.ok()) return mapped;
   return read_failed(rank, mapped.status());
 }
 
-Result<const std::byte*> Reach::address(int rank, const PostLine& line) {
-  if (line.where == Where::heap) {
-    TUTTI_TRY_ASSIGN(const std::byte* const mapped, map(rank, read_line<HeapPlace>(line)));
-    return mapped;
-  }
-  const auto place = read_line<ProcessPlace>(line);
+const std::byte* Reach::address(const ProcessPlace& place) const {
   if (place.process != process_) return nullptr;
   return reinterpret_cast<const std::byte*>(place.address);  // NOLINT(performance-no-int-to-ptr)
 }
 
-Status Reach::read(int rank, const PostLine& line, const Block& block, void* dst) {
-  const auto place = read_line<ProcessPlace>(line);
+Status Reach::read(int rank, const ProcessPlace& place, const Block& block, void* dst) {
+  if (const std::byte* const here = address(place); here != nullptr) {
+    copy_block(dst, here + block.offset, block.bytes, device::Store::cached);
+    return {};
+  }
   Status status =
       transport::read_process_memory(static_cast<pid_t>(place.process), dst,
                                      place.address + static_cast<std::uint64_t>(block.offset),
                                      static_cast<std::size_t>(block.bytes));
-  if (status.ok()) return status;
-  // Of a process that is gone, the control path knows more.
-  if (status.code() == Code::peer_failed) return board_.wait_failure();
-  return read_failed(rank, status);
+  return status.ok() ? status : board_.peer_failed(read_failed(rank, status));
 }
 
 Status Reach::read_failed(int rank, const Status& why) {

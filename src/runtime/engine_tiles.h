@@ -1,14 +1,16 @@
-// Large all_reduce, and reduce among many, through stages: see "tiles" in engine.h.
+// Large all_reduce, and reduce among many: see "tiles" in engine.h.
 //
 // Lifetime: an engine's. One thread at a time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "device/reduce.h"
 #include "plan/partition.h"
 #include "runtime/engine_board.h"
+#include "runtime/engine_reach.h"
 #include "runtime/operation.h"
 #include "tutti/status.h"
 
@@ -16,7 +18,7 @@ namespace tutti::runtime {
 
 class Tiles {
  public:
-  explicit Tiles(Board& board);
+  Tiles(Board& board, Reach& reach);
 
   // REQUIRES: all_reduce or reduce without a factor.
   Status run(const Operation& operation);
@@ -24,18 +26,38 @@ class Tiles {
   std::uint64_t before() const { return before_; }
 
  private:
+  // All of a short all_reduce by every rank.
+  Status run_whole(const Operation& operation);
+  Status run_chunks(const Operation& operation);
+  // Waits until everybody has staged the tile, or has read or reduced its part of it.
+  Status wait_staged(std::int64_t tile);
+  Status wait_reduced(std::int64_t tile);
+  void say_staged(std::int64_t tiles, const Operation& operation);
+  void say_reduced(std::int64_t tile);
   void stage(const Operation& operation, std::int64_t tile);
-  void reduce_chunk(const Operation& operation, std::int64_t tile);
+  Status reduce_chunk(const Operation& operation, std::int64_t tile);
   void collect(const Operation& operation, std::int64_t tile);
+  // Sets the sources of `bytes` of the message: those at `offset` of it, and of its stages at
+  // `in_stage`. `copies`: peers' send buffers may change as soon as this is over.
+  Status find_sources(const Operation& operation, std::int64_t tile, std::int64_t offset,
+                      std::int64_t in_stage, std::int64_t bytes, bool copies);
+  std::uint64_t number(std::int64_t tile) const {
+    return before_ + static_cast<std::uint64_t>(tile);
+  }
   plan::Range range(const Operation& operation, std::int64_t tile) const;
   // A rank's part of a tile.
   plan::Range chunk(const plan::Range& tile, int rank) const;
   bool keeps(const Operation& operation) const { return operation.recv != nullptr; }
 
   Board& board_;
-  std::vector<const void*> sources_;  // scratch of the reductions, by rank
+  Reach& reach_;
+  std::vector<const void*> sources_;  // of a reduction, by rank
+  std::vector<std::byte> scratch_;    // what is read from other processes, block by block
+  std::int64_t block_bytes_ = 0;
   std::uint64_t before_ = 0;
   // The running operation.
+  std::uint64_t step_ = 0;  // of the board, by which a failed rank revokes its buffers
+  bool in_place_ = false;   // send buffers are read where they lie, and not staged
   std::int64_t tiles_ = 0;
   std::int64_t alignment_ = 1;
   device::Store store_ = device::Store::cached;

@@ -6,8 +6,8 @@ namespace tutti::runtime {
 
 namespace {
 
-// How long a failed port waits for the control path's better message: a killed process closes its
-// control connection in the same moment as its ports.
+// How long a failure waits for the control path's better message: a killed process closes its
+// control connection in the same moment as its ports, and its memory goes.
 constexpr std::int64_t kNewsMs = 500;
 
 }  // namespace
@@ -25,7 +25,7 @@ Status Waiter::news(const Activity& activity) const {
   return {};
 }
 
-Status Waiter::port_failed(Status error) {
+Status Waiter::peer_failed(Status error) {
   const Deadline deadline = Deadline::after_ms(kNewsMs);
   while (!deadline.passed()) {
     node_.prepare_park();

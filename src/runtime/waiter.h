@@ -87,6 +87,10 @@ class Waiter {
     }
   }
 
+  // A port failed, or a peer's memory is gone. The control path mostly knows why, or will in a
+  // moment; else it hears of this error.
+  Status peer_failed(Status error);
+
  private:
   // A sleep ends when the doorbell rings; this bound only limits how late a deadline is noticed.
   static constexpr int kSleepMs = 50;
@@ -96,7 +100,7 @@ class Waiter {
   Status look_around(const Activity& activity, Deadline deadline, BlockedFn&& blocked_on) {
     if (control_.attention()) TUTTI_TRY(news(activity));
     if (Result<int> peer = blocked_on(); !peer.ok()) {
-      return port_failed(std::move(peer).status());
+      return peer_failed(std::move(peer).status());
     } else if (deadline.passed()) {
       return control_.timed_out(activity.sequence(), activity.text(), *peer, timeout_ms_);
     }
@@ -105,8 +109,6 @@ class Waiter {
 
   // The control path's failure, or an error about a rank that left before this activity.
   Status news(const Activity& activity) const;
-  // A port failed. The control path mostly knows why, or will in a moment.
-  Status port_failed(Status error);
 
   transport::Node& node_;
   Control& control_;

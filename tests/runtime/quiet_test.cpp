@@ -1,5 +1,5 @@
 // Once a shape has run, an operation over shared memory makes no allocation and no system call of
-// its own; a block of 64 KiB or more may be read from the peer's process by one. The kernel proves
+// its own; a block of 8 KiB or more may be read from the peer's process by one. The kernel proves
 // the second: a seccomp filter ends the process at any call but those of a wait (yielding, sleeping
 // on the doorbell, ringing it) and, for those blocks, process_vm_readv.
 
@@ -22,7 +22,7 @@
 namespace tutti::test {
 namespace {
 
-constexpr std::int64_t kSmallCounts[] = {1, 2, 100, 5000};
+constexpr std::int64_t kSmallCounts[] = {1, 2, 100, 2000};
 constexpr std::int64_t kCounts[] = {1, 2, 100, 5000, 100'000, 1'000'000};
 
 using Data = std::vector<float>;
