@@ -1,0 +1,69 @@
+"""Nothing outlives the coordinator, however it ends: a process that waits for its end and then
+removes what it was told of.
+
+Ranks are stopped by SIGSTOP while others work, and could not end by themselves.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+
+
+def undo(kind, what):
+    if kind == "pid":
+        for number in (signal.SIGKILL, signal.SIGCONT):
+            try:
+                os.kill(int(what), number)
+            except ProcessLookupError:
+                return
+    elif kind == "folder":
+        shutil.rmtree(what, ignore_errors=True)
+    else:
+        subprocess.run(["ip", "netns" if kind == "netns" else "link", "delete", what], check=False,
+                       stderr=subprocess.DEVNULL)
+
+
+class Guard:
+    """Things are undone in reverse order. A context: its end, or that of the process, undoes all
+    that was not released."""
+
+    def __init__(self):
+        reading, self._pipe = os.pipe()
+        self._child = os.fork()
+        if self._child == 0:
+            os.close(self._pipe)
+            os.setsid()  # what interrupts the coordinator does not reach this process
+            with os.fdopen(reading) as lines:
+                _wait_and_undo(lines)
+            os._exit(0)
+        os.close(reading)
+
+    def add(self, kind, what):
+        """kind: pid, folder, netns or link."""
+        os.write(self._pipe, f"add {kind} {what}\n".encode())
+
+    def release(self, kind, what):
+        os.write(self._pipe, f"release {kind} {what}\n".encode())
+
+    def close(self):
+        os.close(self._pipe)
+        os.waitpid(self._child, 0)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def _wait_and_undo(lines):
+    things = []
+    for line in lines:
+        verb, kind, what = line.rstrip("\n").split(" ", 2)
+        if verb == "add":
+            things.append((kind, what))
+        elif (kind, what) in things:
+            things.remove((kind, what))
+    for kind, what in reversed(things):
+        undo(kind, what)

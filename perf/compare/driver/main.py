@@ -1,0 +1,124 @@
+"""From the command line to the report."""
+
+import contextlib
+import datetime
+import json
+import os
+import platform
+import sys
+
+import command_line
+import points
+import results
+import table
+from guard import Guard
+from job import Job, JobFailed
+from measure import Contender, Rounds
+from peers import LIMITS, PEERS, TUTTI, Placement
+
+
+class Progress:
+    """A line on a terminal, which is written over; else a line for each round."""
+
+    def __init__(self, ranks, rounds, count):
+        self._ranks, self._rounds, self._count = ranks, rounds, count
+        self._terminal = sys.stderr.isatty()
+
+    def __call__(self, number, place, point):
+        share = 100 * (number * self._count + place) // (self._rounds * self._count)
+        text = f"# {self._ranks} ranks, round {number + 1} of {self._rounds}"
+        if self._terminal:
+            print(f"\r\033[K{text}: {share} %, {point.collective} {points.size_text(point.size)}",
+                  end="", file=sys.stderr, flush=True)
+        elif place == 0:
+            print(f"{text}: {self._count} points", file=sys.stderr)
+
+    def end(self):
+        if self._terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def cpu_name():
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def machine():
+    return {"cpu": cpu_name(), "cpus": len(os.sched_getaffinity(0)),
+            "system": f"{platform.system()} {platform.release()}"}
+
+
+def start(peer, at, ranks, guard, problems):
+    """The running program of a peer, or nothing and a sentence on why."""
+    program = at.build / "perf/compare" / peer.program
+    if not program.exists():
+        problems.append(f"{peer.name} is not compared: {program.name} is not built; {peer.install}")
+        return None
+    try:
+        return Job(peer.name, ranks, lambda folder: peer.launches(at, program, folder), guard)
+    except JobFailed as failure:
+        problems.append(f"{peer.name} is not compared: {failure}")
+        return None
+
+
+def wanted(peer, names):
+    return names is None or any(name.lower() in peer.name.lower() for name in names)
+
+
+def measure(args, ranks, guard, document):
+    """Measures all points of one number of ranks and adds them to the document."""
+    at = Placement(ranks, args.transport, tuple(sorted(os.sched_getaffinity(0))), args.largest,
+                   args.build, args.build / "peers")
+    wanted_points = points.points(args.collectives, ranks, args.transport, args.placements,
+                                  (args.smallest, args.largest, args.factor))
+    if not wanted_points:
+        document["problems"].append(f"nothing to measure on {ranks} ranks: a hypercube has 2, 4, "
+                                    "8, ... ranks, and some collectives have no form in place")
+        return
+    with contextlib.ExitStack() as running:
+        jobs = {}
+        for peer in (TUTTI, *(peer for peer in PEERS if wanted(peer, args.peers)), LIMITS):
+            job = start(peer, at, 1 if peer is LIMITS else ranks, guard, document["problems"])
+            if job:
+                running.callback(job.close)
+                jobs[peer] = job
+        limits = jobs.pop(LIMITS, None)
+        if TUTTI not in jobs or limits is None:
+            raise JobFailed(document["problems"][-1])
+        contenders = [Contender(jobs[TUTTI], "private")]
+        if args.transport == "shm":
+            contenders.append(Contender(jobs[TUTTI], "allocated"))
+        contenders += [Contender(job, "private") for peer, job in jobs.items() if peer is not TUTTI]
+        rounds = Rounds(contenders, limits, len(at.cpus), args.target_ms)
+        progress = Progress(ranks, args.rounds, len(wanted_points))
+        rounds.run(wanted_points, args.rounds, progress)
+        progress.end()
+        document["rows"] += results.rows(rounds.times, rounds.limit_times)
+        document["problems"] += rounds.problems
+        document["settings"].append({
+            "ranks": ranks, "transport": args.transport,
+            "programs": {job.version: peer.tuning(at) for peer, job in jobs.items()}})
+
+
+def main(arguments, description):
+    args = command_line.parse(arguments, description)
+    document = {"date": datetime.date.today().isoformat(), "machine": machine(),
+                "rounds": args.rounds, "target_ms": args.target_ms, "settings": [], "problems": [],
+                "rows": [], "load": [os.getloadavg()[0]]}
+    try:
+        with Guard() as guard:
+            for ranks in args.ranks:
+                measure(args, ranks, guard, document)
+    except JobFailed as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: all programs are ended", file=sys.stderr)
+        return 130
+    document["load"].append(os.getloadavg()[0])
+    if args.json:
+        args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    print(table.report(document, args.markdown))
+    print(table.footnotes(document))
+    return 0

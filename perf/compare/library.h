@@ -1,0 +1,36 @@
+// What a program of the comparison must know of the library that it measures.
+//
+// One implementation per library, in peer_NAME.cpp, that makes the library's calls as its users do.
+// Not thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "compare/call.h"
+#include "tutti/status.h"
+
+namespace tutti::compare {
+
+class Library {
+ public:
+  virtual ~Library() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  // Name and version, as the library itself tells them.
+  virtual std::string version() const = 0;
+  // Has the library this collective, in this form?
+  virtual bool supports(Kind kind, bool in_place) const = 0;
+  // MPI leaves the result of a reduce_scatter in place at the start of the buffer.
+  virtual bool scatters_to_start() const { return false; }
+  // Returns when this rank's part is done.
+  virtual Status run(const Call& call) = 0;
+  virtual Status barrier() = 0;
+  // Memory of the library's own, which lives as long as the library.
+  virtual Result<std::span<std::byte>> allocate(std::size_t /*bytes*/) {
+    return Status::error(Code::invalid_argument, version() + " allocates no memory");
+  }
+};
+
+}  // namespace tutti::compare
