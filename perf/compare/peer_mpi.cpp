@@ -117,8 +117,8 @@ class Mpi : public Library {
           });
     }
     const UnevenBlocks<int> blocks(call, rank_, size_);
-    MPI_Alltoallv(call.send, blocks.sent.data(), blocks.offsets.data(), MPI_FLOAT, call.recv,
-                  blocks.received.data(), blocks.offsets.data(), MPI_FLOAT, world_);
+    MPI_Alltoallv(call.send, blocks.sent.data(), blocks.sent_offsets.data(), MPI_FLOAT, call.recv,
+                  blocks.received.data(), blocks.received_offsets.data(), MPI_FLOAT, world_);
     return {};
   }
 

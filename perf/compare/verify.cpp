@@ -58,11 +58,10 @@ void fill(const Call& call, int rank, int ranks) {
   const Layout at = layout(call.kind, rank, ranks);
   // In place the input overwrites what is poisoned here.
   std::fill_n(call.recv, call.count * at.recv_blocks, kPoison);
-  auto* send = const_cast<float*>(call.send);
+  auto* next = const_cast<float*>(call.send);
   for (int block = 0; block < at.send_blocks; ++block) {
-    for (std::int64_t i = 0; i < call.count; ++i) {
-      send[block * call.count + i] = element(rank, block, i);
-    }
+    const std::int64_t count = block_count(call.kind, call.count, rank, block);
+    for (std::int64_t i = 0; i < count; ++i) *next++ = element(rank, block, i);
   }
 }
 
@@ -71,7 +70,7 @@ Status verify(const Call& call, const float* output, int rank, int ranks) {
   for (int block = 0; block < at.recv_blocks; ++block) {
     const std::int64_t count = block_count(call.kind, call.count, block, rank);
     for (std::int64_t i = 0; i < count; ++i) {
-      const float found = output[block * call.count + i];
+      const float found = *output++;
       const float right = expected(call.kind, rank, ranks, block, i);
       if (found == right) continue;
       return Status::error(

@@ -112,6 +112,43 @@ def start_mpich(mpiexec):
     return start
 
 
+def start_gloo(at, program, folder):
+    return each_rank(at, program, folder, False)
+
+
+def intel_settings(at):
+    """What Intel's setvars.sh and documentation set: pip's files are all in one place."""
+    root = at.peers / "oneccl"
+    settings = {"LD_LIBRARY_PATH": str(root / "lib"), "I_MPI_ROOT": str(root),
+                "CCL_ROOT": str(root), "FI_PROVIDER_PATH": str(root / "lib"),
+                "I_MPI_FABRICS": "shm" if at.transport == "shm" else "ofi"}
+    if at.transport == "tcp":
+        settings["FI_PROVIDER"] = "tcp"
+    if at.crowded:
+        settings.update(I_MPI_PIN="0", I_MPI_THREAD_YIELD="2", I_MPI_WAIT_MODE="1")
+    return settings
+
+
+def start_intel_mpi(at, program, folder):
+    words = [str(at.peers / "oneccl/bin/mpiexec"), "-n", str(at.ranks), str(program), str(folder),
+             str(at.largest)]
+    return [(words, environment(**intel_settings(at)))]
+
+
+def start_oneccl(at, program, folder):
+    """Over Intel MPI, which is its default."""
+    words = [str(at.peers / "oneccl/bin/mpiexec")]
+    for rank in range(at.ranks):
+        words += [*([":"] if rank else []), "-n", "1", str(program), str(folder), str(at.largest),
+                  str(rank), str(at.ranks)]
+    return [(words, environment(**intel_settings(at)))]
+
+
+def intel_tuning(at):
+    kept = ("I_MPI_FABRICS", "FI_PROVIDER", "I_MPI_PIN", "I_MPI_THREAD_YIELD", "I_MPI_WAIT_MODE")
+    return settings_text({key: value for key, value in intel_settings(at).items() if key in kept})
+
+
 def settings_text(settings):
     return " ".join(f"{key}={value}" for key, value in settings.items()) or "as it is"
 
@@ -143,4 +180,11 @@ PEERS = (
          start_mpich(lambda at: str(at.peers / "mpich/bin/mpiexec")),
          lambda at: f"{settings_text(mpich_settings(at))}, {binding_text(at)}",
          "scripts/compare --prepare, which has pip install mpich"),
+    Peer("Intel MPI", "compare_intelmpi", start_intel_mpi, intel_tuning,
+         "scripts/compare --prepare, which has pip install oneccl-devel mpich"),
+    Peer("Gloo", "compare_gloo", start_gloo,
+         lambda at: "over TCP, all that it has; not bound, since it has a thread beside each rank's",
+         "apt-get install libgloo-dev, then scripts/compare --prepare"),
+    Peer("oneCCL", "compare_oneccl", start_oneccl, intel_tuning,
+         "scripts/compare --prepare, which has pip install oneccl-devel"),
 )
