@@ -2,11 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-
-#include "compare/limits.h"
+#include <string_view>
 
 #include "compare/arguments.h"
 #include "compare/cores.h"
+#include "compare/limits.h"
 #include "compare/serve.h"
 
 namespace tutti::compare {
@@ -17,8 +17,9 @@ class Limits : public Meter {
   std::string lacks(const Command& command) const override {
     if (command.check) return "a limit has no result to check";
     const bool flag = command.what == "flag" || command.what == "flag_stream";
-    if (!flag && command.what != "copy" && command.what != "add") {
-      return fmt::format("no limit is named '{}': flag, flag_stream, copy, add", command.what);
+    if (!flag && !memory_limit(command.what)) {
+      return fmt::format("no limit is named '{}': flag, flag_stream, copy, add, update, accumulate",
+                         command.what);
     }
     if (flag && usable_cpus().size() < 2) return "a flag needs two CPUs to go between";
     return {};
@@ -28,11 +29,19 @@ class Limits : public Meter {
     if (command.what == "flag") return flag_us(command.iterations);
     if (command.what == "flag_stream") return flag_stream_us(command.iterations);
     const auto bytes = std::max<std::int64_t>(command.bytes, sizeof(float));
-    if (command.what == "copy") return copy_us(bytes, command.iterations, command.threads);
-    return add_us(bytes, command.iterations, command.threads);
+    return memory_limit(command.what)(bytes, command.iterations, command.threads);
   }
 
   Status check(const Command&) override { return {}; }
+
+ private:
+  using MemoryLimit = Result<double> (*)(std::int64_t, std::int64_t, int);
+  static MemoryLimit memory_limit(std::string_view what) {
+    if (what == "copy") return copy_us;
+    if (what == "add") return add_us;
+    if (what == "update") return update_us;
+    return what == "accumulate" ? accumulate_us : nullptr;
+  }
 };
 
 }  // namespace

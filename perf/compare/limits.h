@@ -16,5 +16,8 @@ Result<double> flag_stream_us(std::int64_t iterations);
 // or past it, whichever takes less time.
 Result<double> copy_us(std::int64_t bytes, std::int64_t iterations, int threads);
 Result<double> add_us(std::int64_t bytes, std::int64_t iterations, int threads);
+// The same in place: one buffer is multiplied by a factor, or another one is added to it.
+Result<double> update_us(std::int64_t bytes, std::int64_t iterations, int threads);
+Result<double> accumulate_us(std::int64_t bytes, std::int64_t iterations, int threads);
 
 }  // namespace tutti::compare

@@ -19,6 +19,7 @@ using Microseconds = std::chrono::duration<double, std::micro>;
 using device::Store;
 
 constexpr std::size_t kPage = 4096;
+constexpr std::int64_t kSmall = 64 << 10;
 
 // Buffers of one thread, touched by it.
 struct Buffers {
@@ -52,6 +53,8 @@ Result<double> best_store_us(std::int64_t bytes, std::int64_t iterations, int th
     });
   };
   TUTTI_TRY_ASSIGN(const double cached, one_way(Store::cached));
+  // What fits the caches of any core gains nothing by going past them.
+  if (bytes <= kSmall) return cached;
   TUTTI_TRY_ASSIGN(const double streaming, one_way(Store::streaming));
   return std::min(cached, streaming);
 }
@@ -69,6 +72,22 @@ Result<double> add_us(std::int64_t bytes, std::int64_t iterations, int threads) 
   const auto count = static_cast<std::size_t>(bytes) / sizeof(float);
   return best_store_us(bytes, iterations, threads, [&](const Buffers& buffers, Store store) {
     kernels.reduce(buffers.result.get(), buffers.first.get(), buffers.second.get(), count, store);
+  });
+}
+
+Result<double> update_us(std::int64_t bytes, std::int64_t iterations, int threads) {
+  const auto count = static_cast<std::size_t>(bytes) / sizeof(float);
+  const Reduction factor = Reduction::premultiplied_sum(1.0);
+  return best_store_us(bytes, iterations, threads, [&](const Buffers& buffers, Store) {
+    device::scale(DataType::float32, buffers.result.get(), buffers.result.get(), count, factor);
+  });
+}
+
+Result<double> accumulate_us(std::int64_t bytes, std::int64_t iterations, int threads) {
+  const device::Kernels& kernels = device::kernels(DataType::float32, ReduceOp::sum);
+  const auto count = static_cast<std::size_t>(bytes) / sizeof(float);
+  return best_store_us(bytes, iterations, threads, [&](const Buffers& buffers, Store store) {
+    kernels.reduce(buffers.result.get(), buffers.result.get(), buffers.first.get(), count, store);
   });
 }
 

@@ -5,8 +5,10 @@ For n ranks on c cores, and a message of S bytes: the largest of
 - hops * flag: what one rank says reaches another through a flag. Where a rank only sends or only
   receives, calls can follow each other without waiting, and a flag of a stream takes their place.
 - copy(moved / c): every byte of a result is written, and what it is made of is read; all cores
-  share that, each with its own buffers, at the bandwidth of that working set.
-- add(added / c): the same for sums of two, of which n contributions need n - 1.
+  share that, each with its own buffers, at the bandwidth of that working set. In place, what every
+  rank reads and writes is the same memory: update(moved / c) where all of it changes.
+- add(added / c): the same for sums of two, of which n contributions need n - 1; accumulate in
+  place.
 
 docs/PERFORMANCE.md has the table of `moved` and `added`.
 """
@@ -18,7 +20,7 @@ ONE_WAY = ("broadcast", "reduce", "gather", "scatter")
 
 
 class Limit(NamedTuple):
-    what: str     # flag, flag_stream, copy, add
+    what: str     # flag, flag_stream, copy, add, update, accumulate
     bytes: int    # of one core
     threads: int  # cores that work at the same time
 
@@ -56,10 +58,12 @@ def needed(point, cores):
     if cores > 1:
         flag = "flag_stream" if point.collective in ONE_WAY else "flag"
         limits.append(Limit(flag, 0, 2))
+    apart = point.placement == "out_of_place"
+    changes = not apart and point.collective in ("all_reduce", "alltoall")
     if moved(point) >= used:
-        limits.append(Limit("copy", moved(point) // used, used))
+        limits.append(Limit("update" if changes else "copy", moved(point) // used, used))
     if added(point) >= used:
-        limits.append(Limit("add", added(point) // used, used))
+        limits.append(Limit("add" if apart else "accumulate", added(point) // used, used))
     return limits
 
 

@@ -11,6 +11,8 @@ MIN_ITERATIONS = 2
 # How long an estimate of an iteration's time is worked at, as a share of a measurement.
 ESTIMATE_SHARE = 0.1
 LIMIT_SHARE = 0.25
+# Who takes this much longer than the fastest in a point's first round is not measured there again.
+HOPELESS = 10
 
 
 class Contender(NamedTuple):
@@ -69,6 +71,7 @@ class Rounds:
         self.problems = []
         self._failed = set()    # jobs that are no longer asked
         self._lacking = set()   # (contender, point)
+        self._hopeless = set()  # the same
 
     def run(self, points, rounds, progress):
         for number in range(rounds):
@@ -80,10 +83,12 @@ class Rounds:
                     rows = self.times.setdefault(point, {})
                     rows.setdefault(contender.name, []).append(us)
                 self.limit_times.setdefault(point, []).append(self._measure_limits(point))
+                if number == 0:
+                    self._give_up(point)
 
     def _measure(self, contender, point):
         key = (contender, point)
-        if contender.job in self._failed or key in self._lacking:
+        if contender.job in self._failed or key in self._lacking | self._hopeless:
             return None
         try:
             return self._ask(contender, point)
@@ -93,6 +98,13 @@ class Rounds:
             self._failed.add(contender.job)
             self.problems.append(f"{failure}; it is left out from here on")
         return None
+
+    def _give_up(self, point):
+        times = self.times[point]
+        fastest = min((us[0] for us in times.values() if us[0] is not None), default=0)
+        self._hopeless |= {(contender, point) for contender in self.contenders
+                           if not contender.job.name == "Tutti" and times[contender.name][0]
+                           and times[contender.name][0] > HOPELESS * fastest}
 
     def _ask(self, contender, point):
         def ask(verb, count, warmup):

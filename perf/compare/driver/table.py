@@ -27,7 +27,7 @@ def spread_text(found, key):
 
 def short(name):
     """For the head of a column: without "Library", "Version:" and what follows the number."""
-    text = re.sub(r"\(R\)|Library|Version:?", "", name)
+    text = re.sub(r"\(R\)|Library|Version:?| for Linux.*", "", name)
     text = re.sub(r"\bv(?=\d)", "", text)
     return " ".join(text.split())
 
@@ -46,11 +46,11 @@ def points_table(rows, ours, peers):
     """A head, and a line of cells for each size of one group. Times are medians in us."""
     head = ["size"]
     for name in ours:
-        head += [f"{short(name)}", "min..max"]
+        head += [short(name) if name == ours[0] else "allocate()", "min..max"]
     head += [short(name) for name in peers] + ["limit"]
     for name in ours:
-        mark = "" if name == ours[0] else " a."
-        head += [f"peer/Tutti{mark}", f"limit/Tutti{mark}"]
+        whose = "Tutti" if name == ours[0] else "allocate()"
+        head += [f"peer/{whose}", f"limit/{whose}"]
     lines = [tuple(head)]
     for row in rows:
         cells = [size_text(row["size"])]
