@@ -1,8 +1,12 @@
 // Threads that work at the same time, one pinned to each core. Thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "tutti/status.h"
@@ -25,6 +29,22 @@ class StartLine {
  private:
   std::atomic<int> missing_;
 };
+
+// Microseconds of one iteration in the best of a few batches: what the machine can do shows when
+// nothing else runs on it. run(n) makes n iterations.
+template <typename Run>
+double best_batch_us(std::int64_t iterations, Run run) {
+  constexpr std::int64_t kBatches = 8;
+  const std::int64_t batch = std::max<std::int64_t>(1, iterations / kBatches);
+  double best = std::numeric_limits<double>::infinity();
+  for (std::int64_t done = 0; done < iterations; done += batch) {
+    const auto start = std::chrono::steady_clock::now();
+    run(batch);
+    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
+    best = std::min(best, took.count() / static_cast<double>(batch));
+  }
+  return best;
+}
 
 // Runs work(0, line), ... work(threads - 1, line), each on a core of its own, and returns the
 // largest result. Fails when there are fewer cores, or when a thread cannot be pinned.

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -14,8 +13,6 @@
 namespace tutti::compare {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using Microseconds = std::chrono::duration<double, std::micro>;
 using device::Store;
 
 constexpr std::size_t kPage = 4096;
@@ -47,9 +44,9 @@ Result<double> best_store_us(std::int64_t bytes, std::int64_t iterations, int th
       const Buffers buffers(static_cast<std::size_t>(bytes));
       work(buffers, store);
       line.wait();
-      const auto start = Clock::now();
-      for (std::int64_t i = 0; i < iterations; ++i) work(buffers, store);
-      return Microseconds(Clock::now() - start).count() / static_cast<double>(iterations);
+      return best_batch_us(iterations, [&](std::int64_t count) {
+        for (std::int64_t i = 0; i < count; ++i) work(buffers, store);
+      });
     });
   };
   TUTTI_TRY_ASSIGN(const double cached, one_way(Store::cached));

@@ -4,11 +4,16 @@ import contextlib
 import datetime
 import json
 import os
+import pathlib
 import platform
 import sys
+import tempfile
 
+import check
 import command_line
+import picture
 import points
+import prepare
 import results
 import table
 from guard import Guard
@@ -101,8 +106,47 @@ def measure(args, ranks, guard, document):
             "programs": {job.version: peer.tuning(at) for peer, job in jobs.items()}})
 
 
+def draw(document, file):
+    """A sentence on what is wrong, or None."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = pathlib.Path(folder, "report.json")
+        report.write_text(json.dumps(document), encoding="utf-8")
+        return picture.write(report, file)
+
+
+def publish(args, document, recorded):
+    """Writes and prints all that was asked for; the exit code."""
+    if args.json:
+        args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    print(table.report(document, args.markdown))
+    print(table.footnotes(document))
+    code = 0
+    if args.svg:
+        problem = draw(document, args.svg)
+        if problem:
+            print(problem, file=sys.stderr)
+            code = 1
+    if recorded is not None:
+        text, well = check.verdict(document["rows"], recorded)
+        print(text)
+        code = code if well else 1
+    return code
+
+
+def read_recorded(file):
+    """The rows of a report; SystemExit where there is none, before anything is measured."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))["rows"]
+    except (OSError, ValueError, KeyError, TypeError) as failure:
+        sys.exit(f"{file} is no report of --json: {failure}")
+
+
 def main(arguments, description):
     args = command_line.parse(arguments, description)
+    args.build = args.build.resolve()
+    if args.prepare:
+        return prepare.prepare(command_line.ROOT, args.build, args.build / "peers")
+    recorded = read_recorded(args.check) if args.check else None
     document = {"date": datetime.date.today().isoformat(), "machine": machine(),
                 "rounds": args.rounds, "target_ms": args.target_ms, "settings": [], "problems": [],
                 "rows": [], "load": [os.getloadavg()[0]]}
@@ -117,8 +161,4 @@ def main(arguments, description):
         print("interrupted: all programs are ended", file=sys.stderr)
         return 130
     document["load"].append(os.getloadavg()[0])
-    if args.json:
-        args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    print(table.report(document, args.markdown))
-    print(table.footnotes(document))
-    return 0
+    return publish(args, document, recorded)

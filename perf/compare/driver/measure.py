@@ -11,7 +11,8 @@ MIN_ITERATIONS = 2
 # How long an estimate of an iteration's time is worked at, as a share of a measurement.
 ESTIMATE_SHARE = 0.1
 LIMIT_SHARE = 0.25
-# Who takes this much longer than the fastest in a point's first round is not measured there again.
+# Who takes this much longer than the fastest in a point's first two rounds is not measured there
+# again.
 HOPELESS = 10
 
 
@@ -83,7 +84,7 @@ class Rounds:
                     rows = self.times.setdefault(point, {})
                     rows.setdefault(contender.name, []).append(us)
                 self.limit_times.setdefault(point, []).append(self._measure_limits(point))
-                if number == 0:
+                if number > 0:
                     self._give_up(point)
 
     def _measure(self, contender, point):
@@ -100,11 +101,12 @@ class Rounds:
         return None
 
     def _give_up(self, point):
-        times = self.times[point]
-        fastest = min((us[0] for us in times.values() if us[0] is not None), default=0)
-        self._hopeless |= {(contender, point) for contender in self.contenders
-                           if not contender.job.name == "Tutti" and times[contender.name][0]
-                           and times[contender.name][0] > HOPELESS * fastest}
+        least = {name: min(us for us in rounds if us is not None)
+                 for name, rounds in self.times[point].items() if rounds[0] is not None}
+        for contender in self.contenders:
+            slow = least.get(contender.name, 0) > HOPELESS * min(least.values(), default=0)
+            if slow and contender.job.name != "Tutti":
+                self._hopeless.add((contender, point))
 
     def _ask(self, contender, point):
         def ask(verb, count, warmup):
