@@ -1,5 +1,5 @@
 # The peers' programs, one for each library that is found.
-add_custom_target(compare DEPENDS compare_tutti compare_limits)
+add_custom_target(compare DEPENDS compare_tutti compare_limits compare_sockets)
 set(TUTTI_PEERS ${PROJECT_BINARY_DIR}/peers CACHE PATH
   "Where scripts/compare --prepare puts peers that the system's packages lack")
 

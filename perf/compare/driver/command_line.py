@@ -55,6 +55,10 @@ def parser(description):
                       help="a list [out_of_place,in_place]")
     what.add_argument("--transport", choices=("shm", "tcp"), default="shm",
                       help="between the ranks [shm]")
+    what.add_argument("--netns", action="store_true",
+                      help="with --transport tcp: a network namespace for each rank, joined by veth "
+                      "and a bridge; needs root")
+    what.add_argument("--rate", help="with --netns: shape each rank's device, such as 1gbit")
     what.add_argument("--peers", type=lambda text: text.split(","),
                       help="those whose name contains one of these [all that are found]")
     how = parse.add_argument_group("how")
@@ -88,6 +92,10 @@ def parse(arguments, description):
     if args.smallest < 1 or args.rounds < 1 or args.factor < 2 or args.target_ms <= 0:
         parse_from.error("--smallest and --rounds are at least 1, --factor at least 2, "
                          "--target-ms more than 0")
+    if args.netns and args.transport != "tcp":
+        parse_from.error("--netns is for --transport tcp")
+    if args.rate and not args.netns:
+        parse_from.error("--rate is for --netns: other devices are not ours to shape")
     if args.smallest > args.largest:
         parse_from.error(f"--smallest {args.smallest} is more than --largest {args.largest}; "
                          "give both")

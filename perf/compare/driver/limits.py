@@ -10,19 +10,29 @@ For n ranks on c cores, and a message of S bytes: the largest of
 - add(added / c): the same for sums of two, of which n contributions need n - 1; accumulate in
   place.
 
-docs/PERFORMANCE.md has the table of `moved` and `added`.
+Over TCP, bytes through a connection without a library take its place: exchange(wire) where ranks
+wait for each other, stream(wire) where they only send or only receive, of the bytes that the
+busiest rank sends or receives; and where the network is shaped, what iperf3 reaches.
+
+docs/PERFORMANCE.md has the table of `moved`, `added` and `wire`.
 """
 
 import math
 from typing import NamedTuple
 
+SHAPED_BYTES = 1 << 20
 ONE_WAY = ("broadcast", "reduce", "gather", "scatter")
 
 
 class Limit(NamedTuple):
-    what: str     # flag, flag_stream, copy, add, update, accumulate
+    what: str     # flag, flag_stream, copy, add, update, accumulate; exchange, stream, iperf3
     bytes: int    # of one core
     threads: int  # cores that work at the same time
+
+
+def uneven(n, size, ranks):
+    """Bytes of the blocks of an alltoallv that these pairs of ranks exchange."""
+    return size // n * sum((source + 2 * sink) % 4 for source, sink in ranks) // 4
 
 
 def moved(point):
@@ -36,8 +46,7 @@ def moved(point):
     if point.collective in ("gather", "scatter"):
         return size if apart else size * (n - 1) // n
     if point.collective == "alltoallv":
-        quarters = sum((source + 2 * sink) % 4 for source in range(n) for sink in range(n))
-        return size // n * quarters // 4
+        return uneven(n, size, [(source, sink) for source in range(n) for sink in range(n)])
     return 0
 
 
@@ -47,12 +56,40 @@ def added(point):
     return (point.ranks - 1) * point.size if reduces else 0
 
 
+def wire(point):
+    """Bytes that the busiest rank sends or receives, itself left out."""
+    n, size = point.ranks, point.size
+    if point.collective == "all_reduce":
+        return 2 * size * (n - 1) // n
+    if point.collective in ("broadcast", "reduce", "sendrecv"):
+        return size
+    if point.collective == "alltoallv":
+        others = [[other for other in range(n) if other != rank] for rank in range(n)]
+        return max(max(uneven(n, size, [(rank, other) for other in others[rank]]),
+                       uneven(n, size, [(other, rank) for other in others[rank]]))
+                   for rank in range(n))
+    return size * (n - 1) // n
+
+
 def hops(point):
     return int(math.log2(point.ranks)) if point.collective == "hypercube" else 1
 
 
-def needed(point, cores):
+def needed_of_network(point, shaped):
+    sent = max(1, wire(point))
+    limits = [Limit("stream" if point.collective in ONE_WAY else "exchange", sent, 2)]
+    if hops(point) > 1 and sent > 1:
+        limits.append(Limit("exchange", 1, 2))
+    # What is shaped lets a burst pass first.
+    if shaped and sent >= SHAPED_BYTES:
+        limits.append(Limit("iperf3", sent, 2))
+    return limits
+
+
+def needed(point, cores, shaped=False):
     """The limits that the point's time is made of."""
+    if point.transport == "tcp":
+        return needed_of_network(point, shaped)
     used = min(point.ranks, cores)
     limits = []
     if cores > 1:
@@ -69,6 +106,5 @@ def needed(point, cores):
 
 def bound_us(point, measured):
     """`measured` has the microseconds of each limit that is needed; None without any."""
-    times = [us * (hops(point) if limit.what.startswith("flag") else 1)
-             for limit, us in measured.items()]
+    times = [us * (hops(point) if limit.bytes < 2 else 1) for limit, us in measured.items()]
     return max(times, default=None)

@@ -11,6 +11,8 @@ import tempfile
 
 import check
 import command_line
+import iperf
+import networks
 import picture
 import points
 import prepare
@@ -18,8 +20,8 @@ import results
 import table
 from guard import Guard
 from job import Job, JobFailed
-from measure import Contender, Rounds
-from peers import LIMITS, PEERS, TUTTI, Placement
+from measure import Contender, LimitJobs, Rounds
+from peers import LIMITS, PEERS, SOCKETS, TUTTI, Placement
 
 
 class Progress:
@@ -71,26 +73,44 @@ def wanted(peer, names):
     return names is None or any(name.lower() in peer.name.lower() for name in names)
 
 
+def network_of(args, ranks, guard):
+    if not args.netns:
+        return networks.Host()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="tutti-compare-"))
+    guard.add("folder", str(folder))
+    return networks.Namespaces(ranks, args.rate, guard, folder)
+
+
+def start_all(args, at, guard, running, problems):
+    """peer -> running job. Those of Tutti and of the limits must be there."""
+    needed = (TUTTI, LIMITS, *([SOCKETS] if at.transport == "tcp" else []))
+    jobs = {}
+    for peer in (*needed, *(peer for peer in PEERS if wanted(peer, args.peers))):
+        ranks = {LIMITS: 1, SOCKETS: 2}.get(peer, at.ranks)
+        job = start(peer, at, ranks, guard, problems)
+        if job:
+            running.callback(job.close)
+            jobs[peer] = job
+        elif peer in needed:
+            raise JobFailed(problems[-1])
+    return jobs
+
+
 def measure(args, ranks, guard, document):
     """Measures all points of one number of ranks and adds them to the document."""
-    at = Placement(ranks, args.transport, tuple(sorted(os.sched_getaffinity(0))), args.largest,
-                   args.build, args.build / "peers")
     wanted_points = points.points(args.collectives, ranks, args.transport, args.placements,
                                   (args.smallest, args.largest, args.factor))
     if not wanted_points:
         document["problems"].append(f"nothing to measure on {ranks} ranks: a hypercube has 2, 4, "
                                     "8, ... ranks, and some collectives have no form in place")
         return
+    network = network_of(args, ranks, guard)
+    at = Placement(ranks, args.transport, tuple(sorted(os.sched_getaffinity(0))), args.largest,
+                   args.build, args.build / "peers", network)
     with contextlib.ExitStack() as running:
-        jobs = {}
-        for peer in (TUTTI, *(peer for peer in PEERS if wanted(peer, args.peers)), LIMITS):
-            job = start(peer, at, 1 if peer is LIMITS else ranks, guard, document["problems"])
-            if job:
-                running.callback(job.close)
-                jobs[peer] = job
-        limits = jobs.pop(LIMITS, None)
-        if TUTTI not in jobs or limits is None:
-            raise JobFailed(document["problems"][-1])
+        jobs = start_all(args, at, guard, running, document["problems"])
+        limits = LimitJobs(jobs.pop(LIMITS), jobs.pop(SOCKETS, None),
+                           (lambda: iperf.bytes_per_us(network)) if args.rate else None)
         contenders = [Contender(jobs[TUTTI], "private")]
         if args.transport == "shm":
             contenders.append(Contender(jobs[TUTTI], "allocated"))
@@ -102,7 +122,8 @@ def measure(args, ranks, guard, document):
         document["rows"] += results.rows(rounds.times, rounds.limit_times)
         document["problems"] += rounds.problems
         document["settings"].append({
-            "ranks": ranks, "transport": args.transport,
+            "ranks": ranks, "transport": args.transport, "network": network.text(),
+            "iperf3_mbit_s": [bandwidth * 8 for bandwidth in limits.bandwidths],
             "programs": {job.version: peer.tuning(at) for peer, job in jobs.items()}})
 
 
@@ -154,7 +175,7 @@ def main(arguments, description):
         with Guard() as guard:
             for ranks in args.ranks:
                 measure(args, ranks, guard, document)
-    except JobFailed as failure:
+    except (JobFailed, networks.NetworkFailed) as failure:
         print(failure, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -57,13 +57,32 @@ class Pace:
         return self._counts[key]
 
 
+class LimitJobs:
+    """Who measures which limit. `iperf3` is None or a function that returns bytes per us."""
+
+    def __init__(self, machine, sockets=None, iperf3=None):
+        self._machine, self._sockets, self._iperf3 = machine, sockets, iperf3
+        self.shaped = iperf3 is not None
+        self.bandwidths = []  # of iperf3, one a round
+
+    def new_round(self):
+        if self.shaped:
+            self.bandwidths.append(self._iperf3())
+
+    def time_us(self, limit, count):
+        if limit.what == "iperf3":
+            return limit.bytes / self.bandwidths[-1]
+        job = self._sockets if limit.what in ("exchange", "stream") else self._machine
+        return job.time_us(command("time", limit.what, limit.bytes, count, threads=limit.threads))
+
+
 class Rounds:
     """Of the points of one placement of ranks. Times are lists with one element a round, None for
     what was not measured; what failed, or is wrong, is in `problems`."""
 
     def __init__(self, contenders, limits, cores, target_ms):
         self.contenders = contenders
-        self.limits = limits  # a job
+        self.limits = limits  # LimitJobs
         self.cores = cores
         self.pace = Pace(target_ms * 1000)
         self.limit_pace = Pace(target_ms * 1000 * LIMIT_SHARE)
@@ -76,6 +95,7 @@ class Rounds:
 
     def run(self, points, rounds, progress):
         for number in range(rounds):
+            self.limits.new_round()
             for place, point in enumerate(points):
                 progress(number, place, point)
                 shift = (number + place) % len(self.contenders)
@@ -127,10 +147,9 @@ class Rounds:
         measured = {}
         if self.limits in self._failed:
             return measured
-        for limit in needed(point, self.cores):
+        for limit in needed(point, self.cores, self.limits.shaped):
             def time_us(count, limit=limit):
-                return self.limits.time_us(command("time", limit.what, limit.bytes, count,
-                                                   threads=limit.threads))
+                return self.limits.time_us(limit, count)
             try:
                 measured[limit] = time_us(self.limit_pace.count(limit, time_us))
             except JobFailed as failure:

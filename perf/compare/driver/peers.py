@@ -18,10 +18,19 @@ class Placement(NamedTuple):
     largest: int          # bytes of the largest message
     build: object         # pathlib.Path of the build folder
     peers: object         # of what pip installed
+    network: object       # of networks.py
 
     @property
     def crowded(self):
         return self.ranks > len(self.cpus)
+
+    @property
+    def spread(self):
+        """Has each rank a network namespace, as if it had a host, of its own?"""
+        return self.network.hosts > 1
+
+    def cpu(self, rank):
+        return self.cpus[rank % len(self.cpus)]
 
 
 class Peer(NamedTuple):
@@ -41,13 +50,14 @@ def environment(**extra):
     return {**kept, **extra}
 
 
-def each_rank(at, program, folder, bound, extra=lambda rank: {}):
-    """One process per rank, without a launcher."""
+def each_rank(at, program, folder, bound, extra=lambda rank: {}, where=None):
+    """One process per rank, without a launcher. `where` is the program's argument of that name."""
     launches = []
     for rank in range(at.ranks):
-        words = [str(program), str(folder), str(at.largest), str(rank), str(at.ranks)]
-        if bound and not at.crowded:
-            words = ["taskset", "-c", str(at.cpus[rank]), *words]
+        words = [*at.network.words(rank),
+                 *(["taskset", "-c", str(at.cpu(rank))] if bound and not at.crowded else []),
+                 str(program), str(folder), str(at.largest), str(rank), str(at.ranks),
+                 *([where] if where else [])]
         launches.append((words, environment(**extra(rank))))
     return launches
 
@@ -60,17 +70,39 @@ def free_port():
 
 
 def start_tutti(at, program, folder):
-    rendezvous = f"127.0.0.1:{free_port()}"
+    rendezvous = f"{at.network.addresses[0]}:{free_port()}"
 
     def place(rank):
-        return {"TUTTI_RANK": str(rank), "TUTTI_SIZE": str(at.ranks), "TUTTI_LOCAL_RANK": str(rank),
-                "TUTTI_LOCAL_SIZE": str(at.ranks), "TUTTI_TRANSPORT": at.transport,
-                "TUTTI_RENDEZVOUS": rendezvous}
+        local = (0, 1) if at.spread else (rank, at.ranks)
+        return {"TUTTI_RANK": str(rank), "TUTTI_SIZE": str(at.ranks),
+                "TUTTI_LOCAL_RANK": str(local[0]), "TUTTI_LOCAL_SIZE": str(local[1]),
+                "TUTTI_TRANSPORT": at.transport, "TUTTI_RENDEZVOUS": rendezvous,
+                **({"TUTTI_SOCKET_IFNAME": f"={at.network.device}"} if at.spread else {})}
     return each_rank(at, program, folder, True, place)
+
+
+def start_sockets(at, program, folder):
+    """Two of the ranks, which are where ranks 0 and 1 of the others are."""
+    return each_rank(at._replace(ranks=2), program, folder, True, where=at.network.addresses[0])
 
 
 def start_limits(at, program, folder):
     return [([str(program), str(folder), str(at.largest)], environment())]
+
+
+def pinned(at, program):
+    """Binds by the rank that the launcher gives: on hosts that are namespaces of one machine, each
+    launcher would bind its only rank to the first core."""
+    if not at.spread or at.crowded:
+        return [str(program)]
+    rank = "${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"
+    cpus = " ".join(map(str, at.cpus))
+    return ["sh", "-c", f'set -- "$0" "$@"; i={rank}; for cpu in {cpus}; do '
+            '[ $i = 0 ] && exec taskset -c $cpu "$@"; i=$((i - 1)); done', str(program)]
+
+
+def host_list(at):
+    return ",".join(at.network.addresses)
 
 
 def open_mpi_words(at, newest):
@@ -78,15 +110,31 @@ def open_mpi_words(at, newest):
     shared = "sm" if newest else "vader"
     words = ["--mca", "pml", "ob1", "--mca", "btl",
              f"{shared},self" if at.transport == "shm" else "tcp,self"]
+    if at.spread:
+        words += ["--mca", "btl_tcp_if_include", at.network.device]
     if at.crowded:
-        return [*words, "--mca", "mpi_yield_when_idle", "1", "--bind-to", "none", "--map-by",
-                "slot:OVERSUBSCRIBE"]
+        words += ["--mca", "mpi_yield_when_idle", "1"]
+    if at.crowded or at.spread:
+        return [*words, "--bind-to", "none", "--map-by", "slot:OVERSUBSCRIBE"]
     return [*words, "--bind-to", "core", "--map-by", "core"]
+
+
+def open_mpi_hosts(at, newest):
+    """How its launcher reaches the namespaces."""
+    if not at.spread:
+        return []
+    words = ["--host", host_list(at)]
+    if newest:
+        return [*words, "--prtemca", "plm_ssh_agent", str(at.network.agent), "--prtemca",
+                "prte_if_include", at.network.device]
+    return [*words, "--mca", "plm_rsh_agent", str(at.network.agent), "--mca", "oob_tcp_if_include",
+            at.network.device]
 
 
 def start_open_mpi(mpirun, newest):
     def start(at, program, folder):
-        words = [mpirun(at), "-n", str(at.ranks), *open_mpi_words(at, newest), str(program),
+        words = [*at.network.words(0), mpirun(at), "-n", str(at.ranks),
+                 *open_mpi_hosts(at, newest), *open_mpi_words(at, newest), *pinned(at, program),
                  str(folder), str(at.largest)]
         root = ("OMPI_ALLOW_RUN_AS_ROOT", "PRTE_ALLOW_RUN_AS_ROOT") if os.geteuid() == 0 else ()
         consent = {key + end: "1" for key in root for end in ("", "_CONFIRM")}
@@ -99,6 +147,8 @@ def mpich_settings(at):
     settings = {}
     if at.transport == "tcp":
         settings.update(MPIR_CVAR_NOLOCAL="1", UCX_TLS="tcp,self", FI_PROVIDER="tcp")
+    if at.spread:
+        settings.update(UCX_NET_DEVICES=at.network.device, FI_TCP_IFACE=at.network.device)
     if at.crowded:
         settings["MPIR_CVAR_POLLS_BEFORE_YIELD"] = "1"
     return settings
@@ -106,14 +156,19 @@ def mpich_settings(at):
 
 def start_mpich(mpiexec):
     def start(at, program, folder):
-        words = [mpiexec(at), "-n", str(at.ranks), *([] if at.crowded else ["-bind-to", "core"]),
-                 str(program), str(folder), str(at.largest)]
-        return [(words, environment(**mpich_settings(at)))]
+        words = [*at.network.words(0), mpiexec(at), "-n", str(at.ranks)]
+        if at.spread:
+            words += ["-launcher", "ssh", "-launcher-exec", str(at.network.agent), "-hosts",
+                      host_list(at), "-ppn", "1", "-iface", at.network.device]
+        elif not at.crowded:
+            words += ["-bind-to", "core"]
+        return [([*words, *pinned(at, program), str(folder), str(at.largest)],
+                 environment(**mpich_settings(at)))]
     return start
 
 
 def start_gloo(at, program, folder):
-    return each_rank(at, program, folder, False)
+    return each_rank(at, program, folder, False, where=at.network.device)
 
 
 def intel_settings(at):
@@ -124,23 +179,35 @@ def intel_settings(at):
                 "I_MPI_FABRICS": "shm" if at.transport == "shm" else "ofi"}
     if at.transport == "tcp":
         settings["FI_PROVIDER"] = "tcp"
+    if at.spread:
+        settings.update(FI_TCP_IFACE=at.network.device, CCL_KVS_IFACE=at.network.device)
+    if at.crowded or at.spread:
+        settings["I_MPI_PIN"] = "0"
     if at.crowded:
-        settings.update(I_MPI_PIN="0", I_MPI_THREAD_YIELD="2", I_MPI_WAIT_MODE="1")
+        settings.update(I_MPI_THREAD_YIELD="2", I_MPI_WAIT_MODE="1")
     return settings
 
 
+def intel_mpiexec(at):
+    words = [*at.network.words(0), str(at.peers / "oneccl/bin/mpiexec")]
+    if at.spread:
+        words += ["-bootstrap", "ssh", "-bootstrap-exec", str(at.network.agent), "-iface",
+                  at.network.device, "-hosts", host_list(at), "-ppn", "1"]
+    return words
+
+
 def start_intel_mpi(at, program, folder):
-    words = [str(at.peers / "oneccl/bin/mpiexec"), "-n", str(at.ranks), str(program), str(folder),
+    words = [*intel_mpiexec(at), "-n", str(at.ranks), *pinned(at, program), str(folder),
              str(at.largest)]
     return [(words, environment(**intel_settings(at)))]
 
 
 def start_oneccl(at, program, folder):
     """Over Intel MPI, which is its default."""
-    words = [str(at.peers / "oneccl/bin/mpiexec")]
+    words = intel_mpiexec(at)
     for rank in range(at.ranks):
-        words += [*([":"] if rank else []), "-n", "1", str(program), str(folder), str(at.largest),
-                  str(rank), str(at.ranks)]
+        words += [*([":"] if rank else []), "-n", "1", *pinned(at, program), str(folder),
+                  str(at.largest), str(rank), str(at.ranks)]
     return [(words, environment(**intel_settings(at)))]
 
 
@@ -164,6 +231,9 @@ TUTTI = Peer(
 LIMITS = Peer(
     "limits", "compare_limits", start_limits,
     lambda at: f"{min(at.ranks, len(at.cpus))} cores at the same time",
+    "build the preset 'release'")
+SOCKETS = Peer(
+    "sockets", "compare_sockets", start_sockets, lambda at: "one TCP connection, no library",
     "build the preset 'release'")
 PEERS = (
     Peer("Open MPI", "compare_openmpi", start_open_mpi(lambda at: "mpirun.openmpi", False),

@@ -115,7 +115,11 @@ def footnotes(document):
              "Times are medians of the rounds in microseconds, of the slowest rank; * is the best "
              "peer. Ratios are medians of the rounds' ratios; above 1 Tutti is faster."]
     for setting in document["settings"]:
-        lines.append(f"{setting['ranks']} ranks, {setting['transport']}:")
+        over = f", {setting['network']}" if setting["transport"] == "tcp" else ""
+        lines.append(f"{setting['ranks']} ranks, {setting['transport']}{over}:")
+        if setting["iperf3_mbit_s"]:
+            reached = ", ".join(f"{rate:.0f}" for rate in setting["iperf3_mbit_s"])
+            lines.append(f"  iperf3 in each round: {reached} Mbit/s")
         lines += [f"  {name}: {tuning}" for name, tuning in setting["programs"].items()]
     lines += [f"Problem: {problem}" for problem in document["problems"]]
     return "\n".join(lines)
