@@ -6,16 +6,21 @@
 namespace tutti::plan {
 
 ChunkIndex::ChunkIndex(const Program& program, const Held& more) {
-  if (program.chunks <= kFew) {
+  std::size_t uses = 0;
+  for (const Step& step : program.steps) uses += step.count;
+  uses_.reserve(uses + more.count);
+  const bool few = program.chunks <= kFew;
+  if (few) {
     size_ = program.chunks;
-    return;
+  } else {
+    table_.assign(std::bit_ceil(2 * (uses + more.count) + 2), {kFree, 0});
   }
-  std::size_t covered = more.count;
-  for (const Step& step : program.steps) covered += step.count;
-  table_.assign(std::bit_ceil(2 * covered + 2), {kFree, 0});
   for (const Step& step : program.steps) {
-    for (std::uint32_t i = 0; i < step.count; ++i) add(step.chunk + i);
+    for (std::uint32_t chunk = step.chunk; chunk < step.chunk + step.count; ++chunk) {
+      uses_.push_back(few ? chunk : add(chunk));
+    }
   }
+  if (few) return;
   for (std::uint32_t i = 0; i < more.count; ++i) add(more.first + i * more.stride);
 }
 
@@ -27,9 +32,10 @@ std::size_t ChunkIndex::find(std::uint32_t chunk) const {
   return at;
 }
 
-void ChunkIndex::add(std::uint32_t chunk) {
+std::uint32_t ChunkIndex::add(std::uint32_t chunk) {
   Entry& entry = table_[find(chunk)];
   if (entry.chunk == kFree) entry = {chunk, size_++};
+  return entry.index;
 }
 
 std::uint32_t ChunkIndex::operator()(std::uint32_t chunk) const {

@@ -1,8 +1,10 @@
-// Passes over a built program, before it is cached. Pure.
+// Passes over a built program, before it is cached. Pure. `index` is of the program and its rank's
+// output, and made once for all of them.
 #pragma once
 
 #include <vector>
 
+#include "plan/chunk_index.h"
 #include "plan/program.h"
 
 namespace tutti::plan {
@@ -11,11 +13,11 @@ namespace tutti::plan {
 // A step whose chunks are not all in the same kind of place becomes several parts of one message.
 // Appends copy steps for chunks that the output must have and that only the input holds. REQUIRES:
 // the builder sends and combines only what the rank has.
-void resolve_buffers(Program& program, Rank rank, const Shape& shape);
+void resolve_buffers(Program& program, Rank rank, const Shape& shape, ChunkIndex& index);
 
 // Marks recv_reduce + send and recv + send of the same chunks with kFuseNext, and kTransient where
 // the stored value is never read again.
-void fuse(Program& program, Rank rank, const Shape& shape);
+void fuse(Program& program, Rank rank, const Shape& shape, const ChunkIndex& index);
 
 // Which steps are sends whose chunks no later step writes, in place or not: their data may be read
 // out of the caller's buffer until the program is over, instead of being copied when it is sent. By

@@ -24,11 +24,11 @@ bool stores(const Step& step) {
 
 class Resolver {
  public:
-  Resolver(Program& program, Rank rank, const Shape& shape)
+  Resolver(Program& program, Rank rank, const Shape& shape, ChunkIndex& index)
       : program_(program),
         input_(held_in_input(shape, rank, program.chunks)),
         output_(held_in_output(shape, rank, program.chunks)),
-        index_(program, output_),
+        index_(index),
         places_(index_.size()) {}
 
   void run() {
@@ -37,7 +37,7 @@ class Resolver {
     steps.reserve(program_.steps.size() + 1);
     std::size_t use = 0;
     for (const Step& step : program_.steps) {
-      locate(step);
+      locate(step, use);
       append_parts(step, steps);
       settle(step, use);
       use += step.count;
@@ -51,26 +51,25 @@ class Resolver {
   // last_use_[k]: after the k-th use of a chunk (all steps' chunks in order) its value is not read
   // again before it is replaced.
   void find_last_uses() {
-    std::size_t uses = 0;
-    for (const Step& step : program_.steps) uses += step.count;
-    last_use_.resize(uses);
+    std::size_t use = index_.uses();
+    last_use_.resize(use);
     std::vector<char> read_later(index_.size(), 0);
     for (auto step = program_.steps.rbegin(); step != program_.steps.rend(); ++step) {
       for (std::uint32_t i = step->count; i-- > 0;) {
-        char& later = read_later[index_(step->chunk + i)];
-        last_use_[--uses] = static_cast<char>(later == 0);
+        char& later = read_later[index_.of_use(--use)];
+        last_use_[use] = static_cast<char>(later == 0);
         later = static_cast<char>(step->op != Op::recv);
       }
     }
   }
 
   // Fills sources_ and targets_, by chunk of the step.
-  void locate(const Step& step) {
+  void locate(const Step& step, std::size_t first_use) {
     sources_.assign(step.count, {});
     targets_.assign(step.count, {});
     for (std::uint32_t i = 0; i < step.count; ++i) {
       const std::uint32_t chunk = step.chunk + i;
-      const Place& known = places_[index_(chunk)];
+      const Place& known = places_[index_.of_use(first_use + i)];
       const bool in_input = known.where == Place::nowhere && input_.contains(chunk);
       sources_[i] = in_input ? Place{Place::input} : known;
       assert(step.op == Op::recv || sources_[i].where != Place::nowhere);
@@ -129,7 +128,7 @@ class Resolver {
   // Where the chunks are after the step.
   void settle(const Step& step, std::size_t first_use) {
     for (std::uint32_t i = 0; i < step.count; ++i) {
-      Place& known = places_[index_(step.chunk + i)];
+      Place& known = places_[index_.of_use(first_use + i)];
       if (stores(step)) known = targets_[i];
       if (known.where != Place::scratch || last_use_[first_use + i] == 0) continue;
       slots_.free(known.position);
@@ -138,10 +137,11 @@ class Resolver {
   }
 
   // What the output must have and only the input holds.
-  void append_copies(std::vector<Step>& steps) const {
+  void append_copies(std::vector<Step>& steps) {
     for (std::uint32_t place = 0; place < output_.count; ++place) {
       const std::uint32_t chunk = output_.first + place * output_.stride;
       if (!input_.contains(chunk) || places_[index_(chunk)].where == Place::output) continue;
+      index_.add_use(chunk);
       const bool joins = !steps.empty() && steps.back().op == Op::copy &&
                          steps.back().chunk + steps.back().count == chunk;
       if (joins) {
@@ -155,7 +155,7 @@ class Resolver {
   Program& program_;
   const Held input_;
   const Held output_;
-  const ChunkIndex index_;
+  ChunkIndex& index_;
   std::vector<Place> places_;  // by index of the chunk; nowhere: not received yet
   std::vector<char> last_use_;
   ScratchSlots slots_;
@@ -165,8 +165,8 @@ class Resolver {
 
 }  // namespace
 
-void resolve_buffers(Program& program, Rank rank, const Shape& shape) {
-  Resolver(program, rank, shape).run();
+void resolve_buffers(Program& program, Rank rank, const Shape& shape, ChunkIndex& index) {
+  Resolver(program, rank, shape, index).run();
 }
 
 }  // namespace tutti::plan

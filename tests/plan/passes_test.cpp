@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "plan/single_pass.h"
+
 namespace tutti::plan {
 namespace {
 

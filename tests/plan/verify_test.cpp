@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "plan/passes.h"
+#include "plan/single_pass.h"
 
 namespace tutti::plan {
 namespace {
