@@ -8,10 +8,9 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <fstream>
-#include <string>
 
 #include "base/error.h"
+#include "base/memory_left.h"
 #include "base/try.h"
 
 namespace tutti::transport {
@@ -27,24 +26,11 @@ std::size_t whole_pages(std::size_t bytes) {
   return (bytes + page - 1) / page * page;
 }
 
-// What the kernel thinks can be had without swapping; nothing where it does not tell.
-std::optional<std::size_t> available_bytes() {
-  std::ifstream info("/proc/meminfo");
-  std::string name;
-  for (std::size_t kib = 0; info >> name >> kib; info.ignore(256, '\n')) {
-    if (name == "MemAvailable:") return kib * 1024;
-  }
-  return std::nullopt;
-}
-
 // Asked first: the kernel would hand out what there is before it fails, or end the process.
 Status check_available(std::size_t bytes) {
-  const std::optional<std::size_t> available = available_bytes();
-  if (!available || bytes <= *available) return {};
-  return error(Code::unavailable,
-               "cannot allocate {} bytes: this host has {} bytes of memory left; allocate less or "
-               "free some",
-               bytes, *available);
+  const Status left = check_memory_left(bytes);
+  if (left.ok()) return {};
+  return error(left.code(), "cannot allocate {} bytes: {}", bytes, left.message());
 }
 
 Status no_memory(std::size_t bytes, int failure) {
