@@ -75,7 +75,8 @@ bool Reach::try_process(const PostLine& line) const {
 Result<std::byte*> Reach::map(int rank, const HeapPlace& place) {
   Result<std::byte*> mapped = node_.heap()->reach(rank, place);
   if (mapped.ok()) return mapped;
-  return read_failed(rank, mapped.status());
+  return rank_error(mapped.status().code(), board_.rank(), "{}: {}", describe(board_.call()),
+                    mapped.status().message());
 }
 
 const std::byte* Reach::address(const ProcessPlace& place) const {

@@ -209,11 +209,11 @@ Result<std::byte*> Heap::reach(int owner, const HeapPlace& place) {
                             static_cast<off_t>(space_.begins[rank] + place.offset));
     if (at == MAP_FAILED) {
       return error(Code::unavailable,
-                   "cannot map {} bytes that another rank of this host allocated: {}; raise the "
-                   "limits of this process (ulimit -v, with locked memory ulimit -l) or of its "
-                   "mappings (sysctl vm.max_map_count), or use memory that is not allocated by the "
-                   "communicator",
-                   place.bytes, errno_text(errno));
+                   "{} cannot map {} bytes that {} allocated: {}; raise the limits of the former "
+                   "(ulimit -v, with locked memory ulimit -l) or of its mappings (sysctl "
+                   "vm.max_map_count), or use memory that is not allocated by the communicator",
+                   space_.names[static_cast<std::size_t>(local_rank_)], place.bytes,
+                   space_.names[rank], errno_text(errno));
     }
     view = {place.offset, {static_cast<std::byte*>(at), place.bytes}};
   }

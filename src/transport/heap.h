@@ -21,6 +21,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "transport/segment.h"
@@ -38,6 +39,7 @@ struct HeapSpace {
   std::shared_ptr<Segment> segment;  // of a memory file; null: nothing is shared
   std::vector<std::size_t> begins;   // by local rank: offsets of whole pages
   std::size_t bytes = 0;             // of each
+  std::vector<std::string> names;    // by local rank: "rank 3 (host b)"
 };
 
 // Where data lies in the heap of a rank. Zeros: not in a heap.

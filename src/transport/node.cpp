@@ -20,6 +20,7 @@ struct Seating {
   std::vector<int> ranks;          // global ranks by local rank
   std::vector<std::size_t> seats;  // by local rank
   int local_rank = 0;
+  std::vector<std::string> names = {};  // by local rank, for messages: "rank 3 (host b)"
 };
 
 // Enough for a link's lanes to a few peers; more grow it once.
@@ -90,7 +91,7 @@ class SharedNode final : public Node {
   }
   HeapSpace heap_space() const {
     if (attachment_->heaps == nullptr) return {};
-    HeapSpace space{attachment_->heaps, {}, layout_.areas.heap_bytes};
+    HeapSpace space{attachment_->heaps, {}, layout_.areas.heap_bytes, seating_.names};
     for (const std::size_t seat : seating_.seats) space.begins.push_back(layout_.heap_offset(seat));
     return space;
   }
@@ -117,7 +118,7 @@ struct Forming {
   const Outcome& outcome(int r) const { return outcomes[static_cast<std::size_t>(r)]; }
 };
 
-Seating seat_members(const Forming& forming) {
+Seating seat_members(const Forming& forming, const std::vector<Card>& cards) {
   if (!forming.outcome(forming.rank).attached) return {{forming.rank}, {0}, 0};
   Seating seating;
   for (std::size_t seat = 0; seat < forming.group.size(); ++seat) {
@@ -126,6 +127,8 @@ Seating seat_members(const Forming& forming) {
     if (r == forming.rank) seating.local_rank = static_cast<int>(seating.ranks.size());
     seating.ranks.push_back(r);
     seating.seats.push_back(seat);
+    seating.names.push_back(
+        fmt::format("rank {} (host {})", r, cards[static_cast<std::size_t>(r)].host));
   }
   return seating;
 }
@@ -239,7 +242,7 @@ Result<std::unique_ptr<Node>> Node::create(Bootstrap& bootstrap, const Config& c
   // Everyone who wanted it has it by now.
   if (hub) hub->erase(key);
 
-  Seating seating = seat_members(forming);
+  Seating seating = seat_members(forming, cards);
   std::string reason = reason_text(forming, seating, cards);
   if (seating.ranks.size() == 1) {
     return node_of_one(forming.rank, layout, std::move(reason));

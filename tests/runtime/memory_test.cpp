@@ -1,6 +1,7 @@
 // Allocated memory: the same results as with any other, on every mixture of the two; and its life.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -214,6 +215,34 @@ TEST(MemoryTest, PeersReachTheMemoryItself) {
   });
   for (const Exit& exit : exits) EXPECT_EQ(exit.output, "");
 }
+
+#ifndef TUTTI_SANITIZE  // sanitizers need address space without limit
+TEST(MemoryTest, AMappingThatFailsNamesBothRanksAndEndsTheCallOnAll) {
+  Config config = quick_config();
+  config.transports = {"shm"};
+  const auto exits = run_processes(2, config, [](Communicator& c) -> std::string {
+    const Memory memory = allocated(c, 1 << 20);
+    if (!c.barrier().ok()) return "barrier";
+    const rlimit none{.rlim_cur = 4096, .rlim_max = 4096};
+    if (c.rank() == 1 && ::setrlimit(RLIMIT_AS, &none) != 0) return "setrlimit";
+    const Status status =
+        c.all_reduce(memory.data(), memory.data(), 1 << 18, DataType::float32, ReduceOp::sum);
+    // The communicator has ended with that.
+    if (c.barrier().message() != status.message()) return "the barrier says something else";
+    return std::string(status.message());
+  });
+  for (const Exit& exit : exits) {
+    EXPECT_EQ(exit.status, 0);
+    EXPECT_THAT(
+        exit.output,
+        testing::MatchesRegex(
+            "all_reduce\\(float32, 262144, sum\\): rank 1 \\(host .+\\) cannot map 1048576 "
+            "bytes that rank 0 \\(host .+\\) allocated: Cannot allocate memory.*; raise the "
+            "limits of the former.*, or use memory that is not allocated by the "
+            "communicator"));
+  }
+}
+#endif
 
 // A rank dies at any time in a row of long calls, and another is held up in the midst of them. When
 // the third has its error it has its memory back too: nobody writes to it any more.

@@ -28,7 +28,7 @@ std::shared_ptr<Segment> file_of(std::size_t bytes) {
 }
 
 HeapSpace space_of(std::shared_ptr<Segment> segment, std::size_t bytes = kSpaceBytes) {
-  return {std::move(segment), {0, bytes}, bytes};
+  return {std::move(segment), {0, bytes}, bytes, {"rank 4 (host a)", "rank 7 (host b)"}};
 }
 
 blkcnt_t blocks_of(const Segment& segment) {
@@ -213,8 +213,10 @@ TEST(HeapTest, ALimitOfAddressSpaceIsAnErrorThatLeavesNothing) {
     EXPECT_EQ(blocks_of(*segment), blocks);
     EXPECT_THAT(
         std::string(peer.reach(0, *place).status().message()),
-        AllOf(StartsWith("cannot map 1048576 bytes that another rank of this host allocated"),
-              HasSubstr("ulimit -v")));
+        AllOf(StartsWith("rank 7 (host b) cannot map 1048576 bytes that rank 4 (host a) allocated: "
+                         "Cannot allocate memory"),
+              HasSubstr("raise the limits of the former (ulimit -v"),
+              HasSubstr("or use memory that is not allocated by the communicator")));
     EXPECT_TRUE(heap.free(memory.data()).ok());
   });
   EXPECT_EQ(await_child(child), 0);
