@@ -55,6 +55,12 @@ class Transport {
   virtual bool reaches(int peer) const = 0;
   // Called by both ranks of the pair. REQUIRES: reaches(peer), lanes >= 1.
   virtual Result<std::unique_ptr<Link>> connect(int peer, int lanes, Deadline deadline) = 0;
+  // The owner of memory promises that it stays mapped until forget(): links then find it ready in
+  // acquire(), whatever kind of memory it is. Unavailable when that cannot be; a transport that
+  // would gain nothing does nothing. Any thread. REQUIRES: bytes > 0, and no overlap.
+  virtual Status keep(const void* /*data*/, std::size_t /*bytes*/) { return {}; }
+  // What begins at `data`, if it is kept.
+  virtual void forget(const void* /*data*/) noexcept {}
 };
 
 }  // namespace tutti::transport

@@ -40,6 +40,10 @@ class RdmaTransport final : public Transport {
     return peer != rank_ && !devices_.opened.rails.empty() && card(peer).rdma_rails > 0;
   }
   Result<std::unique_ptr<Link>> connect(int peer, int lanes, Deadline deadline) override;
+  Status keep(const void* data, std::size_t bytes) override {
+    return registrations_->keep(data, bytes);
+  }
+  void forget(const void* data) noexcept override { registrations_->forget(data); }
 
  private:
   const Card& card(int rank) const { return cards_[static_cast<std::size_t>(rank)]; }

@@ -27,7 +27,7 @@ PageRange pages_of(const void* data, std::size_t bytes) {
 
 RegistrationCache::RegistrationCache(std::span<const std::unique_ptr<Rail>> rails, Limits limits,
                                      const MemoryMonitor::Open& open)
-    : rails_(rails), limits_(limits) {
+    : rails_(rails), limits_(limits), kept_(rails) {
   index_.reserve(limits_.entries);
   auto monitor = MemoryMonitor::create(*this, open);
   if (monitor.ok()) {
@@ -53,6 +53,7 @@ RegistrationCache::~RegistrationCache() {
 }
 
 const Region* RegistrationCache::acquire(const void* data, std::size_t bytes) {
+  if (const Region* const kept = kept_.acquire(data, bytes); kept != nullptr) return kept;
   const PageRange range = pages_of(data, bytes);
   if (!off_reason_.empty() || range.bytes() == 0) return nullptr;
   Entries dead;  // deregistered and freed at the end, without the lock
@@ -73,6 +74,7 @@ const Region* RegistrationCache::acquire(const void* data, std::size_t bytes) {
 }
 
 void RegistrationCache::release(const Region* region) {
+  if (kept_.release(region)) return;
   Entries dead;
   const auto held = monitor_->lock();
   const auto begin = reinterpret_cast<std::uintptr_t>(region->address());

@@ -5,8 +5,12 @@
 // anybody could find it again (see memory_monitor.h), and is deregistered once nobody uses it. The
 // devices get the right to read only, so read-only memory works too.
 //
-// Bounded in bytes and entries: those unused for longest go first. acquire() and release() belong
-// to one thread at a time; the monitor's thread invalidates in between.
+// What its owner keeps mapped for us (keep()) is registered until he takes it back, unwatched: see
+// kept_memory.h.
+//
+// Bounded in bytes and entries, but for what is kept: those unused for longest go first. acquire()
+// and release() belong to one thread at a time; the monitor's thread invalidates in between. keep()
+// and forget(): any.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "transport/rdma/kept_memory.h"
 #include "transport/rdma/memory_monitor.h"
 #include "transport/rdma/rail.h"
 #include "transport/rdma/region.h"
@@ -54,7 +59,11 @@ class RegistrationCache final : private MemoryMonitor::Listener {
   // REQUIRES: `region` came from acquire() and was not released as often.
   void release(const Region* region);
 
-  // Why acquire() always gives null, or empty.
+  // See KeptMemory.
+  Status keep(const void* data, std::size_t bytes) { return kept_.keep(data, bytes); }
+  void forget(const void* data) noexcept { kept_.forget(data); }
+
+  // Why acquire() gives null for all but what is kept, or empty.
   const std::string& off_reason() const { return off_reason_; }
   Counts counts();
 
@@ -85,6 +94,7 @@ class RegistrationCache final : private MemoryMonitor::Listener {
 
   const std::span<const std::unique_ptr<Rail>> rails_;
   const Limits limits_;
+  KeptMemory kept_;
   std::string off_reason_;
   int failures_ = 0;  // registrations that failed in a row
 
