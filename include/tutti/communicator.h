@@ -9,7 +9,8 @@
 // and do not overlap otherwise. Counts are elements; sizes in bytes are named so.
 //
 // Lifetime: destroying a communicator is collective: it waits, briefly and with a bound, for the
-// other ranks to do the same, after what is queued has run. Work and Memory may outlive it.
+// other ranks to do the same, after what is queued has run. Work, Memory and RegisteredMemory may
+// outlive it.
 //
 // Threads: one communicator is used by one thread at a time (abort() and Work are exempt);
 // different communicators are independent.
@@ -173,10 +174,21 @@ class TUTTI_API Communicator {
   // Pages of zeros that the other ranks of this host reach without a copy in between: where all
   // ranks share a host, an all_reduce (from 32 KiB on) and a broadcast (from 32 KiB on) of this
   // communicator on such memory move less. A call that some ranks make with other memory works too,
-  // as with memory that nobody allocated. Local: other ranks need not do the same. At most 1024 at
-  // a time; allocations of no bytes are nothing. The memory is there when this returns: unavailable
-  // when there is too little of it, which is not final.
+  // as with memory that nobody allocated. Where a peer is reached by RDMA, the devices send from
+  // such memory as from registered. Local: other ranks need not do the same. At most 1024 at a
+  // time; allocations of no bytes are nothing. The memory is there when this returns: unavailable
+  // when this host or the process's control group has too little of it, which is not final.
   Result<Memory> allocate(std::size_t bytes);
+
+  // Tells the transports of memory that the caller has, of any kind, and keeps mapped until the
+  // result is destroyed. RDMA registers it once, on every device, so that large messages leave from
+  // it without a copy from the first call on, also where unregistered memory cannot be watched (in
+  // containers without userfaultfd) or is a mapping of a file. Shared memory and TCP gain nothing:
+  // what is private to a process cannot be mapped by others. Takes some 100 us per MiB and pins the
+  // pages. Local; the data is only read. invalid_argument for null and for bytes that are
+  // registered or allocated already, unavailable when a device refuses; neither is final. No bytes
+  // are nothing.
+  Result<RegisteredMemory> register_memory(const void* data, std::size_t bytes);
 
   // ---- Questions
 

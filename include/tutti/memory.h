@@ -1,7 +1,8 @@
-// Memory that a communicator's transports reach directly.
+// Memory that a communicator's transports reach directly: allocated by it, or registered with it.
 //
 // Optional: every call takes any memory. What differs is the copying: ranks of one host read and
-// write each other's allocated memory where it lies. Results are the same bit for bit.
+// write each other's allocated memory where it lies, and network devices send from allocated and
+// registered memory. Results are the same bit for bit.
 #pragma once
 
 #include <cstddef>
@@ -39,6 +40,30 @@ class TUTTI_API Memory {
   struct State;
   // For the library itself.
   explicit Memory(std::unique_ptr<State> state) noexcept;
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+// Owns a registration (Communicator::register_memory) of memory that is the caller's and stays it.
+// Movable. Threads: as any value. Destroy it before the memory is unmapped or freed, and when no
+// operation uses the memory. It may outlive the communicator, with which the registration ends.
+class TUTTI_API RegisteredMemory {
+ public:
+  RegisteredMemory() noexcept;  // of nothing: no bytes
+  // What was moved from has no bytes.
+  RegisteredMemory(RegisteredMemory&&) noexcept;
+  RegisteredMemory& operator=(RegisteredMemory&&) noexcept;
+  ~RegisteredMemory();
+
+  // What was registered. Null when there are no bytes.
+  const void* data() const noexcept;
+  std::size_t bytes() const noexcept;
+
+  // For the library itself.
+  struct State;
+  // For the library itself.
+  explicit RegisteredMemory(std::unique_ptr<State> state) noexcept;
 
  private:
   std::unique_ptr<State> state_;

@@ -95,6 +95,7 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
   }
   std::vector<transport::Transport*> borrowed;
   for (const auto& transport : transports) borrowed.push_back(transport.get());
+  known->begin(borrowed);
   links = std::make_unique<runtime::Links>(std::move(borrowed), config.lanes,
                                            config.connect_timeout_ms);
   executor = std::make_unique<runtime::Executor>(*waiter, *control, rank, size);
@@ -204,6 +205,7 @@ std::string Communicator::Impl::why_not(const transport::Card& peer) const {
 Communicator::Impl::~Impl() {
   queue.reset();
   if (control != nullptr) control->close(Deadline::after_ms(kCloseMs));
+  known->end();
 }
 
 }  // namespace tutti

@@ -15,6 +15,7 @@
 #include "runtime/control.h"
 #include "runtime/engine.h"
 #include "runtime/executor.h"
+#include "runtime/known_memory.h"
 #include "runtime/operation.h"
 #include "runtime/point_to_point.h"
 #include "runtime/selector.h"
@@ -77,6 +78,7 @@ struct Communicator::Impl {
   std::unique_ptr<transport::Switchboard> switchboard;
   std::shared_ptr<transport::Node> node;
   std::shared_ptr<transport::Heap> heap;
+  std::shared_ptr<runtime::KnownMemory> known = std::make_shared<runtime::KnownMemory>();
   std::unique_ptr<runtime::Control> control;
   std::vector<std::unique_ptr<transport::Transport>> transports;
   std::string rdma_reason;  // what of RDMA cannot be used here, or empty
