@@ -84,9 +84,10 @@ std::vector<bool> stable_sends(const Program& program, const Shape& shape) {
   for (std::size_t i = program.steps.size(); i-- > 0;) {
     const Step& step = program.steps[i];
     use -= step.count;
-    // Scratch is used again.
+    // Scratch is used again. A copy is of what no step stored: in place it copies nothing, and
+    // elsewhere those who send such chunks read the input.
     stable[i] = step.op == Op::send && (step.flags & kInScratch) == 0 && written.none(step, use);
-    if (step.op != Op::send) written.set(step, use, true);
+    if (is_receive(step)) written.set(step, use, true);
   }
   return stable;
 }

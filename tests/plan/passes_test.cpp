@@ -83,11 +83,13 @@ TEST(StableSends, AreThoseWhoseChunksStayAsTheyAre) {
             (std::vector<bool>{false, false, true, false, true, false, false}));
 }
 
-TEST(StableSends, ACopyWritesToo) {
+TEST(StableSends, ACopyOntoItselfWritesNothing) {
   Program p{.chunks = 2, .largest_message = 2, .steps = {}};
   p.send(1, 0, 2).send(1, 1);
   p.steps.push_back({.op = Op::copy, .chunk = 0, .count = 1});
-  EXPECT_EQ(stable_sends(p, kAllReduce), (std::vector<bool>{false, true, false}));
+  EXPECT_EQ(stable_sends(p, kAllReduce), (std::vector<bool>{true, true, false}));
+  const Shape all_to_all{.kind = Kind::all_to_all, .ranks = 2};
+  EXPECT_EQ(stable_sends(p, all_to_all), (std::vector<bool>{false, false, false}));
 }
 
 Program relay(Rank rank, const Shape& shape) {

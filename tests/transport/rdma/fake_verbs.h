@@ -64,7 +64,8 @@ struct FakeTraffic {
   std::uint64_t bytes_sent = 0;
   std::uint64_t messages_received = 0;
   std::uint64_t bytes_received = 0;
-  std::uint64_t inlined = 0;  // messages sent inline
+  std::uint64_t inlined = 0;   // messages sent inline
+  std::uint64_t gathered = 0;  // messages read from several places
 };
 
 // Live objects: all zero when everything was given back.

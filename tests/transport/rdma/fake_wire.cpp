@@ -188,6 +188,7 @@ Outcome transmit(FakeFabric::State& fabric, FakeQp& qp, const FakeSend& send) {
     sent.packets_sent += count;
     sent.bytes_sent += send.bytes;
     if ((send.work.send_flags & IBV_SEND_INLINE) != 0) ++sent.inlined;
+    if (send.sges.size() > 1) ++sent.gathered;
     FakeTraffic& received = peer->device().traffic;
     ++received.messages_received;
     received.bytes_received += send.bytes;
