@@ -5,10 +5,10 @@
 // 1.  Names. Functions and types begin with tutti_, constants with TUTTI_. A function's name says
 //     what it works on: tutti_work_wait(work). Calls of all ranks bear their own name only:
 //     tutti_all_reduce(comm, ...).
-// 2.  Handles. A tutti_comm, tutti_work, tutti_config, tutti_bootstrap or
-//     tutti_status is opaque, belongs to whoever got it, and is ended once by its _free function,
-//     which takes NULL too. Results arrive through the last argument, which is set to NULL when
-//     the call fails.
+// 2.  Handles. A tutti_comm, tutti_work, tutti_memory, tutti_registered_memory, tutti_config,
+//     tutti_bootstrap or tutti_status is opaque, belongs to whoever got it, and is ended once by
+//     its _free function, which takes NULL too. Results arrive through the last argument, which is
+//     set to NULL when the call fails.
 // 3.  Errors. A call that can fail returns a tutti_status *: NULL is success, anything else is an
 //     error to read (tutti_status_message) and to free. An _async call returns a tutti_work *,
 //     which holds the error. NULL, or a number that is no constant of its kind, is answered by
@@ -431,6 +431,40 @@ tutti_status* tutti_group(tutti_comm* comm, tutti_status* (*calls)(void* context
 // calls(context) runs before this returns. Buffers must stay valid until the work is done.
 tutti_work* tutti_group_async(tutti_comm* comm, tutti_status* (*calls)(void* context),
                               void* context) TUTTI_CHECKED;
+
+// ---- Memory. Optional: calls take any memory, and results are the same bit for bit. What differs
+// is the copying: ranks of one host read and write each other's allocated memory where it lies, and
+// RDMA devices send from allocated and registered memory. That there is too little, or that a
+// device refuses, is TUTTI_UNAVAILABLE and does not end the communicator. Local: other ranks need
+// not do the same.
+
+// Owns an allocation.
+typedef struct tutti_memory tutti_memory;
+
+// Pages of zeros, which are there when this returns. At most 1024 allocations at a time; one of no
+// bytes is nothing, and not among them.
+tutti_status* tutti_comm_allocate(tutti_comm* comm, size_t bytes,
+                                  tutti_memory** memory) TUTTI_CHECKED;
+// The first of the bytes, at the start of a page; NULL for NULL and when there are none.
+void* tutti_memory_data(const tutti_memory* memory) TUTTI_NOEXCEPT;
+// As many as were asked for; 0 for NULL.
+size_t tutti_memory_bytes(const tutti_memory* memory) TUTTI_NOEXCEPT;
+// Gives the pages back. No operation of this or another rank may use them, which is so once the
+// calls that they took part in have returned. Before or after tutti_comm_free().
+void tutti_memory_free(tutti_memory* memory) TUTTI_NOEXCEPT;
+
+// Owns a registration of memory that is the caller's.
+typedef struct tutti_registered_memory tutti_registered_memory;
+
+// Registers memory of any kind with every RDMA device of the communicator, once, so that large
+// messages leave from it without a copy from the first call on. Takes some 100 us per MiB and pins
+// the pages; the data is only read. Where a communicator has no such device nothing is gained, and
+// nothing lost. Bytes that are registered or allocated already are TUTTI_INVALID_ARGUMENT.
+tutti_status* tutti_comm_register_memory(tutti_comm* comm, const void* data, size_t bytes,
+                                         tutti_registered_memory** memory) TUTTI_CHECKED;
+// Call it before the memory is unmapped or freed. No operation may use the memory. Before or after
+// tutti_comm_free(), with which a registration ends.
+void tutti_registered_memory_free(tutti_registered_memory* memory) TUTTI_NOEXCEPT;
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

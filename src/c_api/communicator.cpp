@@ -19,6 +19,7 @@ using tutti::Result;
 using tutti::Status;
 using tutti::c_api::check;
 using tutti::c_api::check_constant;
+using tutti::c_api::created;
 using tutti::c_api::Given;
 using tutti::c_api::guarded;
 using tutti::c_api::named;
@@ -66,20 +67,6 @@ Status check_rank(const char* argument, int rank, int size) {
 Status check_size(const char* argument, int size) {
   if (size >= 1) return {};
   return error(Code::invalid_argument, "{} is {}; it must be 1 or more", argument, size);
-}
-
-// Makes a handle: `call` returns a Result, of which `wrap` makes what *out becomes.
-template <typename Handle, typename Call, typename Wrap>
-tutti_status* created(const char* function, std::initializer_list<Given> arguments, Handle** out,
-                      const char* out_name, Call call, Wrap wrap) noexcept {
-  if (out != nullptr) *out = nullptr;
-  return guarded(function, arguments, [&]() -> Status {
-    TUTTI_TRY(check(function, {{out_name, out != nullptr}}));
-    auto result = call();
-    if (!result.ok()) return std::move(result).status();
-    *out = wrap(*std::move(result));
-    return {};
-  });
 }
 
 // Answers a question about a communicator: `ask` puts the answer into *out.

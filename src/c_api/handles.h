@@ -11,9 +11,11 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/try.h"
 #include "tutti/bootstrap.h"
 #include "tutti/communicator.h"
 #include "tutti/config.h"
+#include "tutti/memory.h"
 #include "tutti/status.h"
 #include "tutti/tutti.h"
 #include "tutti/work.h"
@@ -41,6 +43,14 @@ struct tutti_comm {  // NOLINT(readability-identifier-naming)
 struct tutti_work {  // NOLINT(readability-identifier-naming)
   tutti::Work work;
   tutti::Status refused = {};  // why nothing was started
+};
+
+struct tutti_memory {  // NOLINT(readability-identifier-naming)
+  tutti::Memory memory;
+};
+
+struct tutti_registered_memory {  // NOLINT(readability-identifier-naming)
+  tutti::RegisteredMemory memory;
 };
 
 namespace tutti::c_api {
@@ -96,6 +106,20 @@ tutti_status* guarded(const char* function, std::initializer_list<Given> argumen
   } catch (const std::bad_alloc&) {
     return &out_of_memory;
   }
+}
+
+// Makes a handle: `call` returns a Result, of which `wrap` makes what *out becomes.
+template <typename Handle, typename Call, typename Wrap>
+tutti_status* created(const char* function, std::initializer_list<Given> arguments, Handle** out,
+                      const char* out_name, Call call, Wrap wrap) noexcept {
+  if (out != nullptr) *out = nullptr;
+  return guarded(function, arguments, [&]() -> Status {
+    TUTTI_TRY(check(function, {{out_name, out != nullptr}}));
+    auto result = call();
+    if (!result.ok()) return std::move(result).status();
+    *out = wrap(*std::move(result));
+    return {};
+  });
 }
 
 }  // namespace tutti::c_api

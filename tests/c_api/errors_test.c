@@ -20,6 +20,8 @@ static void null_handles_are_freed(void) {
   tutti_bootstrap_free(NULL);
   tutti_comm_free(NULL);
   tutti_work_free(NULL);
+  tutti_memory_free(NULL);
+  tutti_registered_memory_free(NULL);
   tutti_comm_abort(NULL);
 }
 

@@ -89,6 +89,10 @@ class Small(unittest.TestCase):
         counts = re.findall(r"saw (\d+) tokens", self.output("tokens"))
         self.assertEqual(sum(map(int, counts)), 4 * 8)
 
+    def test_memory(self):
+        for program in ("memory", "memory_c"):
+            self.expect(program, r"rank 3: sums to 6 in allocated memory, to 6 in registered memory")
+
     def test_errors(self):
         every = [line for rank in range(4) for line in (
             rf"rank {rank}, a negative count: invalid_argument: all_reduce: count is -1.*",
