@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/try.h"
 #include "commands.h"
+#include "topology/affinity.h"
 #include "topology/channels.h"
 #include "topology/hwloc_xml.h"
 #include "topology/live.h"
@@ -24,6 +25,7 @@ namespace tutti::tools {
 namespace {
 
 constexpr int kFailed = 1;
+constexpr int kRanksMax = 4096;
 
 struct TopoOptions {
   std::string from;
@@ -31,6 +33,8 @@ struct TopoOptions {
   std::string sysroot = "/";
   std::vector<std::string> explain;
   bool channels = false;
+  bool affinity = false;
+  int ranks = 0;
 };
 
 Result<topology::Graph> load(const TopoOptions& options) {
@@ -73,6 +77,16 @@ const std::array kFormats = {
     Format{"hwloc-xml", topology::hwloc_xml},
 };
 
+std::string affinity(const TopoOptions& options, const topology::Graph& graph) {
+  topology::AffinityOptions wanted{.ranks = options.ranks};
+  if (options.from.empty()) {
+    wanted.allowed = topology::allowed_cpus(options.sysroot);
+  }
+  const topology::Affinity found = topology::find_affinity(graph, wanted);
+  return options.format == "json" ? topology::affinity_json(graph, found)
+                                  : topology::affinity_text(graph, found);
+}
+
 Result<std::string> output(const TopoOptions& options) {
   TUTTI_TRY_ASSIGN(const topology::Graph graph, load(options));
   if (!options.explain.empty()) {
@@ -84,6 +98,9 @@ Result<std::string> output(const TopoOptions& options) {
     const topology::MachineChannels channels = topology::find_channels(graph);
     return options.format == "json" ? topology::channels_json(graph, channels)
                                     : topology::channels_text(graph, channels);
+  }
+  if (options.affinity) {
+    return affinity(options, graph);
   }
   const auto* const format = std::find_if(kFormats.begin(), kFormats.end(), [&](const Format& one) {
     return one.name == options.format;
@@ -99,35 +116,66 @@ std::vector<std::string> format_names() {
   return names;
 }
 
+// What is asked, and about what; one question at a time.
+void add_options(CLI::App& command, TopoOptions& options) {
+  auto* const from = command.add_option(
+      "--from", options.from,
+      "A file (NCCL's or RCCL's topology XML, hwloc's XML 1 or 2) or a description such as "
+      "'node{2 numa, 8 gpu nvswitch, 8 nic 400G}'; without it, this machine");
+  command.add_option("--sysroot", options.sysroot, "Read sys and proc below this folder")
+      ->check(CLI::ExistingDirectory)
+      ->excludes(from)
+      ->capture_default_str();
+  auto* const format = command.add_option("--format", options.format, "How to show it")
+                           ->check(CLI::IsMember(format_names()))
+                           ->capture_default_str();
+  auto* const explain =
+      command
+          .add_option("--explain", options.explain,
+                      "How two devices reach each other, link by link, and who says so")
+          ->expected(2)
+          ->type_name("DEVICE DEVICE")
+          ->excludes(format);
+  auto* const channels =
+      command
+          .add_flag("--channels", options.channels,
+                    "The rings and trees that use the most bandwidth, beside what none can exceed; "
+                    "as text or with --format json")
+          ->excludes(explain);
+  auto* const affinity =
+      command
+          .add_flag("--affinity", options.affinity,
+                    "Which GPU, CPUs, NUMA node and NICs each rank should use, and what costs "
+                    "bandwidth; as text or with --format json")
+          ->excludes(explain)
+          ->excludes(channels);
+  command
+      .add_option("--ranks", options.ranks,
+                  "With --affinity: how many ranks; without it one for each GPU, or for each NUMA "
+                  "node where there is no GPU")
+      ->check(CLI::Range(1, kRanksMax))
+      ->needs(affinity);
+}
+
+// What CLI11 cannot say of single options.
+void check_usage(const CLI::App& command, const TopoOptions& options) {
+  if (command.count("--from") > 0 && options.from.empty()) {
+    throw CLI::ValidationError("--from", "is empty; leave --from out for this machine");
+  }
+  if ((options.channels || options.affinity) && options.format != "tree" &&
+      options.format != "json") {
+    throw CLI::ValidationError(options.channels ? "--channels" : "--affinity",
+                               "is shown as text or with --format json, not " + options.format);
+  }
+}
+
 }  // namespace
 
 void add_topo(CLI::App& app, int& exit_code) {
   CLI::App* const command =
       app.add_subcommand("topo", "Show GPUs, NICs, CPUs and what wires them to each other");
   const auto options = std::make_shared<TopoOptions>();
-  auto* const from = command->add_option(
-      "--from", options->from,
-      "A file (NCCL's or RCCL's topology XML, hwloc's XML 1 or 2) or a description such as "
-      "'node{2 numa, 8 gpu nvswitch, 8 nic 400G}'; without it, this machine");
-  command->add_option("--sysroot", options->sysroot, "Read sys and proc below this folder")
-      ->check(CLI::ExistingDirectory)
-      ->excludes(from)
-      ->capture_default_str();
-  auto* const format = command->add_option("--format", options->format, "How to show it")
-                           ->check(CLI::IsMember(format_names()))
-                           ->capture_default_str();
-  auto* const explain =
-      command
-          ->add_option("--explain", options->explain,
-                       "How two devices reach each other, link by link, and who says so")
-          ->expected(2)
-          ->type_name("DEVICE DEVICE")
-          ->excludes(format);
-  command
-      ->add_flag("--channels", options->channels,
-                 "The rings and trees that use the most bandwidth, beside what none can exceed; "
-                 "as text or with --format json")
-      ->excludes(explain);
+  add_options(*command, *options);
   command->footer(
       "Exit status: 0 when there is an answer, 1 when a source cannot be read or has no such "
       "device,\n"
@@ -138,17 +186,12 @@ void add_topo(CLI::App& app, int& exit_code) {
       "  tutti topo --format matrix\n"
       "  tutti topo --explain gpu0 mlx5_3\n"
       "  tutti topo --channels\n"
+      "  tutti topo --affinity --ranks 4\n"
       "  tutti topo --from topo.xml --format svg > machine.svg\n"
       "  tutti topo --format nccl-xml > topo.xml && export NCCL_TOPO_FILE=$PWD/topo.xml\n"
       "  tutti topo --from 'node{2 numa, 4 switch, 8 gpu nvswitch, 8 nic 400G}' --format matrix");
-  command->callback([options, from, &exit_code] {
-    if (from->count() > 0 && options->from.empty()) {
-      throw CLI::ValidationError("--from", "is empty; leave --from out for this machine");
-    }
-    if (options->channels && options->format != "tree" && options->format != "json") {
-      throw CLI::ValidationError("--channels",
-                                 "is shown as text or with --format json, not " + options->format);
-    }
+  command->callback([options, command, &exit_code] {
+    check_usage(*command, *options);
     const auto text = output(*options);
     if (!text.ok()) {
       fmt::print(stderr, "tutti topo: {}\n", text.status().message());

@@ -28,12 +28,13 @@ Status check_size(const Graph& graph) {
     return error(Code::invalid_argument, "{} nodes; a machine has {} at most", graph.nodes.size(),
                  kNodesMax);
   }
-  const auto devices = std::count_if(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
-    return node.kind == NodeKind::gpu || node.kind == NodeKind::nic;
-  });
-  if (devices > static_cast<std::ptrdiff_t>(kDevicesMax)) {
-    return error(Code::invalid_argument, "{} GPUs and NICs; a machine has {} at most", devices,
-                 kDevicesMax);
+  const Summary sum = summary(graph);
+  for (const auto& [count, what] :
+       {std::pair(sum.gpus + sum.nics, "GPUs and NICs"), std::pair(sum.ports, "ports of NICs")}) {
+    if (count > static_cast<int>(kDevicesMax)) {
+      return error(Code::invalid_argument, "{} {}; a machine has {} at most", count, what,
+                   kDevicesMax);
+    }
   }
   return {};
 }

@@ -38,7 +38,7 @@ std::string mask_of_cpus(std::string_view cpus);
 // Of one machine. Loaders and printers may look at every node for every other, or at every device
 // for every other; the limits keep the squares small where a file is hostile.
 constexpr std::size_t kNodesMax = 20'000;
-constexpr std::size_t kDevicesMax = 1024;  // GPUs and NICs together
+constexpr std::size_t kDevicesMax = 1024;  // GPUs and NICs together; ports
 
 // In this order: limits, device numbers, corrections, links between sockets and to the network,
 // names. Ends with check().

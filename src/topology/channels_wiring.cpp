@@ -1,23 +1,15 @@
 #include "topology/channels_wiring.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <numeric>
 #include <utility>
 
 #include "topology/path.h"
+#include "topology/ports.h"
 
 namespace tutti::topology {
 namespace {
-
-// Verbs' states before "active", and the system's words for a network device without a link. A
-// state that the source does not tell is taken for a good one.
-bool is_down(const Node& port) {
-  constexpr std::array<std::string_view, 5> kDown = {"down", "init", "armed", "lowerlayerdown",
-                                                     "notpresent"};
-  return std::find(kDown.begin(), kDown.end(), value_of(port, "state")) != kDown.end();
-}
 
 // Members, then their paths; with all paths at hand, which of them to use; then arcs.
 class Wirer {

@@ -14,6 +14,19 @@ Result<Graph> load_live(const LiveSources& sources) {
   return LiveLoader(sources).load();
 }
 
+std::vector<int> allowed_cpus(const std::string& root) {
+  constexpr std::string_view kKey = "\nCpus_allowed_list:";
+  const std::string status = Sysfs(root).text("proc/self/status");
+  const std::size_t key = status.find(kKey);
+  if (key == std::string::npos) {
+    return {};
+  }
+  const std::size_t value = status.find_first_not_of(" \t", key + kKey.size());
+  return value == std::string::npos ? std::vector<int>()
+                                    : numbers_of_list(std::string_view(status).substr(
+                                          value, status.find('\n', value) - value));
+}
+
 Result<Graph> LiveLoader::load() {
   if (!sysfs_.exists("sys")) {
     return error(Code::unavailable,

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "topology/graph.h"
 
@@ -19,5 +20,8 @@ struct LiveSources {
 };
 
 Result<Graph> load_live(const LiveSources& sources);
+
+// The CPUs that this process may use, ascending; empty if the root does not tell.
+std::vector<int> allowed_cpus(const std::string& root);
 
 }  // namespace tutti::topology

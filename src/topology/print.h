@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "topology/channels.h"
 #include "topology/graph.h"
@@ -33,12 +34,15 @@ std::string explain(const Graph& graph, NodeId from, NodeId to);
 std::string channels_text(const Graph& graph, const MachineChannels& channels);
 std::string channels_json(const Graph& graph, const MachineChannels& channels);
 
-// "63.0 GB/s", "400 Gb/s", "unknown" for 0.
+// "63.0 GB/s", "31.2 MB/s", "400 Gb/s", "unknown" for 0.
 std::string bytes_per_s(double rate);
 std::string bits_per_s(double bytes_per_s);
 // "2 packages, 4 NUMA nodes, 8 GPUs, 8 NICs": kinds that are there.
 std::string summary_text(const Summary& summary);
 // What follows a node's name on its line: bus id, model, link, state.
 std::string details(const Graph& graph, NodeId id);
+// Columns as wide as they need to be. REQUIRES: a row, and all of one length.
+using Row = std::vector<std::string>;
+std::string table(const std::vector<Row>& rows);
 
 }  // namespace tutti::topology

@@ -52,7 +52,8 @@ std::string channels_json(const Graph& graph, const MachineChannels& channels) {
                      {"trees", search_json(graph, channels.trees)},
                      {"rings_through_nics", search_json(graph, channels.rings_out)},
                      {"trees_through_nics", search_json(graph, channels.trees_out)}};
-  return json.dump(2) + "\n";
+  // A name out of a file may be no UTF-8.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace tutti::topology

@@ -9,8 +9,6 @@
 namespace tutti::topology {
 namespace {
 
-using Row = std::vector<std::string>;
-
 std::string label(const Node& node) {
   return fmt::format("{}{}", node.kind == NodeKind::gpu ? "GPU" : "NIC", node.index);
 }
@@ -21,24 +19,6 @@ std::string port_names(const Graph& graph, NodeId nic) {
   for (const NodeId port : children(graph, nic)) {
     text += text.empty() ? "" : ", ";
     text += graph.nodes[static_cast<std::size_t>(port)].name;
-  }
-  return text;
-}
-
-std::string table(const std::vector<Row>& rows) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      widths[i] = std::max(widths[i], row[i].size());
-    }
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      line += fmt::format("{:<{}}  ", row[i], widths[i]);
-    }
-    text += line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
   }
   return text;
 }

@@ -78,7 +78,10 @@ std::string port_details(const Graph& graph, NodeId id) {
 }  // namespace
 
 std::string bytes_per_s(double rate) {
-  return rate <= 0 ? "unknown" : fmt::format("{:.1f} GB/s", rate / 1e9);
+  constexpr double kSlow = 0.05e9;  // would be 0.0 GB/s
+  return rate <= 0       ? "unknown"
+         : rate >= kSlow ? fmt::format("{:.1f} GB/s", rate / 1e9)
+                         : fmt::format("{:.3g} MB/s", rate / 1e6);
 }
 
 std::string bits_per_s(double bytes_per_s) {
@@ -147,6 +150,24 @@ std::string explain(const Graph& graph, NodeId from, NodeId to) {
                       bytes_per_s(link.bandwidth), link.source.empty() ? "no source" : link.source,
                       link.note.empty() ? "" : "  " + link.note);
     }
+  }
+  return text;
+}
+
+std::string table(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      widths[i] = std::max(widths[i], row[i].size());
+    }
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += fmt::format("{:<{}}  ", row[i], widths[i]);
+    }
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
   }
   return text;
 }

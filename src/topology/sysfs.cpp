@@ -1,5 +1,7 @@
 #include "topology/sysfs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
@@ -97,6 +99,20 @@ std::vector<int> numbers_of_list(std::string_view list) {
     }
   }
   return numbers;
+}
+
+std::string list_of_numbers(const std::vector<int>& numbers) {
+  std::string list;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const std::size_t first = i;
+    while (i + 1 < numbers.size() && numbers[i + 1] == numbers[i] + 1) {
+      ++i;
+    }
+    list += list.empty() ? "" : ",";
+    list += i == first ? fmt::format("{}", numbers[i])
+                       : fmt::format("{}-{}", numbers[first], numbers[i]);
+  }
+  return list;
 }
 
 }  // namespace tutti::topology

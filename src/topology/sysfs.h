@@ -29,5 +29,7 @@ class Sysfs {
 
 // "0-3,8" -> {0, 1, 2, 3, 8}
 std::vector<int> numbers_of_list(std::string_view list);
+// The reverse. REQUIRES: ascending, none twice.
+std::string list_of_numbers(const std::vector<int>& numbers);
 
 }  // namespace tutti::topology
