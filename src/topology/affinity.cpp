@@ -13,15 +13,6 @@ namespace {
 
 constexpr std::size_t kNamesMax = 8;
 
-std::vector<NodeId> by_number(const Graph& graph, NodeKind kind) {
-  std::vector<NodeId> nodes = of_kind(graph, kind);
-  std::stable_sort(nodes.begin(), nodes.end(), [&](NodeId a, NodeId b) {
-    return graph.nodes[static_cast<std::size_t>(a)].index <
-           graph.nodes[static_cast<std::size_t>(b)].index;
-  });
-  return nodes;
-}
-
 // As launchers do it: local rank i has GPU i, and more ranks than GPUs start over.
 void place_at_gpus(const Graph& graph, const std::vector<NodeId>& gpus, int ranks,
                    Affinity& affinity) {
@@ -63,6 +54,15 @@ Affinity find_affinity(const Graph& graph, const AffinityOptions& options) {
   share_cpus(graph, pools, pool_of_cpu_rank, affinity);
   assign_nics(graph, affinity);
   return affinity;
+}
+
+std::vector<NodeId> by_number(const Graph& graph, NodeKind kind) {
+  std::vector<NodeId> nodes = of_kind(graph, kind);
+  std::stable_sort(nodes.begin(), nodes.end(), [&](NodeId a, NodeId b) {
+    return graph.nodes[static_cast<std::size_t>(a)].index <
+           graph.nodes[static_cast<std::size_t>(b)].index;
+  });
+  return nodes;
 }
 
 std::string who(const Graph& graph, const Affinity& affinity, const std::vector<int>& ranks) {

@@ -49,11 +49,11 @@ class PoolBuilder {
       : graph_(graph), allowed_(allowed) {}
 
   std::vector<CpuPool> build(std::vector<std::string>& notes) {
-    for (const NodeId core : of_kind(graph_, NodeKind::core)) {
+    for (const NodeId core : by_number(graph_, NodeKind::core)) {
       add(place_of(graph_, core), fresh(core));
     }
     for (const NodeKind kind : {NodeKind::numa, NodeKind::package}) {
-      for (const NodeId node : of_kind(graph_, kind)) {
+      for (const NodeId node : by_number(graph_, kind)) {
         if (!cores_.contains(node)) {
           guess(node);
         }
@@ -100,6 +100,9 @@ class PoolBuilder {
   }
 
   void add(NodeId node, std::vector<int> core) {
+    if (core.empty()) {
+      return;
+    }
     if (!allowed_.empty()) {
       not_allowed_ += std::erase_if(core, [&](int cpu) {
         return !std::binary_search(allowed_.begin(), allowed_.end(), cpu);
@@ -146,22 +149,24 @@ class Placer {
 
   // The ranks of each pool, ascending.
   std::vector<std::vector<int>> place(const std::vector<std::size_t>& pool_of_cpu_rank) {
-    std::vector<int> strays;
+    std::vector<std::vector<int>> strays;  // those of one place together
     for (std::size_t i = 0; i < affinity_.ranks.size(); ++i) {
       const auto rank = static_cast<int>(i);
       const std::size_t pool =
           pool_of_cpu_rank.empty() ? pool_at(affinity_.ranks[i].numa) : pool_of_cpu_rank[i];
       if (pool < pools_.size()) {
         ranks_of_[pool].push_back(rank);
+      } else if (const auto alike = std::find_if(
+                     strays.begin(), strays.end(),
+                     [&](const auto& ranks) { return place(ranks[0]) == place(rank); });
+                 alike != strays.end()) {
+        alike->push_back(rank);
       } else {
-        strays.push_back(rank);
+        strays.push_back({rank});
       }
     }
-    for (const int rank : strays) {
-      place_elsewhere(rank);
-    }
-    for (const auto& [where, ranks] : elsewhere_) {
-      say_elsewhere(where.first, where.second, ranks);
+    for (const std::vector<int>& ranks : strays) {
+      place_elsewhere(ranks);
     }
     for (std::vector<int>& ranks : ranks_of_) {
       std::sort(ranks.begin(), ranks.end());
@@ -177,22 +182,38 @@ class Placer {
         pools_.begin());
   }
 
-  // Of the same package if there is one, and there where most cores are left for each rank.
-  void place_elsewhere(int rank) {
-    const NodeId gpu = affinity_.ranks[static_cast<std::size_t>(rank)].gpu;
-    const NodeId package = above(graph_, gpu, NodeKind::package);
-    const auto cost = [&](std::size_t pool) {
-      const bool near =
-          package != kNoNode && above(graph_, pools_[pool].node, NodeKind::package) == package;
-      return std::pair(!near, static_cast<double>(ranks_of_[pool].size() + 1) /
-                                  static_cast<double>(pools_[pool].cores.size()));
-    };
-    std::size_t best = 0;
-    for (std::size_t pool = 1; pool < pools_.size(); ++pool) {
-      best = cost(pool) < cost(best) ? pool : best;
+  std::pair<NodeId, NodeId> place(int rank) const {
+    const RankAffinity& one = affinity_.ranks[static_cast<std::size_t>(rank)];
+    return {one.numa, above(graph_, one.gpu, NodeKind::package)};
+  }
+
+  // Of the same package if there is one, and there where most cores are left for each rank;
+  // neighbours stay together, as GPUs with neighbouring bus ids mostly are.
+  void place_elsewhere(const std::vector<int>& ranks) {
+    const NodeId package = place(ranks[0]).second;
+    std::map<std::size_t, std::size_t> counts;  // ranks by pool
+    for (std::size_t i = 0; i < ranks.size(); ++i) {
+      const auto cost = [&](std::size_t pool) {
+        const bool near =
+            package != kNoNode && above(graph_, pools_[pool].node, NodeKind::package) == package;
+        return std::pair(!near, static_cast<double>(ranks_of_[pool].size() + counts[pool] + 1) /
+                                    static_cast<double>(pools_[pool].cores.size()));
+      };
+      std::size_t best = 0;
+      for (std::size_t pool = 1; pool < pools_.size(); ++pool) {
+        best = cost(pool) < cost(best) ? pool : best;
+      }
+      ++counts[best];
     }
-    ranks_of_[best].push_back(rank);
-    elsewhere_[{affinity_.ranks[static_cast<std::size_t>(rank)].numa, best}].push_back(rank);
+    auto next = ranks.begin();
+    for (const auto& [pool, count] : counts) {
+      const std::vector<int> here(next, next + static_cast<std::ptrdiff_t>(count));
+      next += static_cast<std::ptrdiff_t>(count);
+      ranks_of_[pool].insert(ranks_of_[pool].end(), here.begin(), here.end());
+      if (!here.empty()) {
+        say_elsewhere(place(here[0]).first, pool, here);
+      }
+    }
   }
 
   void say_elsewhere(NodeId numa, std::size_t pool, const std::vector<int>& ranks) {
@@ -209,7 +230,6 @@ class Placer {
   const std::vector<CpuPool>& pools_;
   Affinity& affinity_;
   std::vector<std::vector<int>> ranks_of_;
-  std::map<std::pair<NodeId, std::size_t>, std::vector<int>> elsewhere_;
 };
 
 }  // namespace

@@ -154,18 +154,19 @@ class NicAssigner {
   const std::string& name(NodeId id) const { return at(graph_, id).name; }
 
   void say_far() {
-    std::map<std::pair<NodeId, std::size_t>, std::vector<int>> far;  // by device's place and rail
+    // By the NUMA node of the ranks, first by its number, and the rail.
+    std::map<std::tuple<int, NodeId, std::size_t>, std::vector<int>> far;
     for (std::size_t rail = 0; rail < ranks_of_.size(); ++rail) {
       for (const int rank : ranks_of_[rail]) {
         const NodeId numa = affinity_.ranks[static_cast<std::size_t>(rank)].numa;
         const bool known = above(graph_, rails_.ports[rail], NodeKind::numa) != kNoNode;
         if (numa != kNoNode && known && reaches(static_cast<std::size_t>(rank))[rail].far) {
-          far[{numa, rail}].push_back(rank);
+          far[{at(graph_, numa).index, numa, rail}].push_back(rank);
         }
       }
     }
     for (const auto& [where, ranks] : far) {
-      say_far(where.first, where.second, ranks);
+      say_far(std::get<1>(where), std::get<2>(where), ranks);
     }
   }
 

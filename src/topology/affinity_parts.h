@@ -34,6 +34,9 @@ void assign_nics(const Graph& graph, Affinity& affinity);
 // are dealt out in order.
 std::vector<int> deal_evenly(const std::vector<std::vector<int>>& choices, int bins);
 
+// Of that kind, by `index`: the order of a source must not show.
+std::vector<NodeId> by_number(const Graph& graph, NodeKind kind);
+
 // "rank 0 (gpu0)", "ranks 4-7 (gpu4, gpu5, gpu6, gpu7)"
 std::string who(const Graph& graph, const Affinity& affinity, const std::vector<int>& ranks);
 

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "topology/affinity.h"
 #include "topology/hwloc_xml.h"
 #include "topology/load.h"
 #include "topology/nccl_xml.h"
@@ -40,15 +41,19 @@ struct Form {
   const char* name;
   std::string (*print)(const Graph&);
 };
-const Form kForms[] = {{"tree", [](const Graph& graph) { return tree(graph, true); }},
-                       {"ascii", [](const Graph& graph) { return tree(graph, false); }},
-                       {"matrix", matrix},
-                       {"json", json},
-                       {"dot", dot},
-                       {"svg", svg},
-                       {"nccl.xml", nccl_xml},
-                       {"hwloc.xml", hwloc_xml},
-                       {"explain", explain_all}};
+const Form kForms[] = {
+    {"tree", [](const Graph& graph) { return tree(graph, true); }},
+    {"ascii", [](const Graph& graph) { return tree(graph, false); }},
+    {"matrix", matrix},
+    {"json", json},
+    {"dot", dot},
+    {"svg", svg},
+    {"nccl.xml", nccl_xml},
+    {"hwloc.xml", hwloc_xml},
+    {"explain", explain_all},
+    {"affinity", [](const Graph& graph) { return affinity_text(graph, find_affinity(graph)); }},
+    {"affinity.json",
+     [](const Graph& graph) { return affinity_json(graph, find_affinity(graph)); }}};
 
 TEST(Golden, FixturesPrintAsTheyDid) {
   const bool update = std::getenv("TUTTI_TEST_UPDATE_GOLDEN") != nullptr;

@@ -71,7 +71,8 @@ inline Graph reordered(const Graph& graph, std::mt19937_64& random) {
   for (std::size_t i = 0; i < order.size(); ++i) {
     now[static_cast<std::size_t>(order[i])] = static_cast<NodeId>(i);
   }
-  Graph result{.notes = graph.notes};
+  Graph result;
+  result.notes = graph.notes;
   for (const NodeId old : order) {
     Node copy = graph.nodes[static_cast<std::size_t>(old)];
     copy.parent = copy.parent == kNoNode ? kNoNode : now[static_cast<std::size_t>(copy.parent)];

@@ -10,8 +10,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "topology/affinity_check.h"
 #include "topology/channels.h"
 #include "topology/load.h"
+#include "topology/machines.h"
 #include "topology/nccl_xml.h"
 #include "topology/path.h"
 #include "topology/xml_file.h"
@@ -151,6 +153,22 @@ TEST_P(File, HasRingsNearTheBound) {
   const bool nvlink = std::any_of(graph->links.begin(), graph->links.end(),
                                   [](const Link& link) { return link.kind == LinkKind::nvlink; });
   EXPECT_GE(found.rings.quality(), nvlink ? 0.95 : 0.79);
+}
+
+// Its ranks have CPUs and near NICs, and the order of siblings in the file makes no difference.
+TEST_P(File, HasAPlaceForEveryRank) {
+  const auto graph = load_file(path);
+  if (!graph.ok()) return;
+  std::mt19937_64 random(test::seed());
+  const Graph same = test::reordered(*graph, random);
+  for (const int ranks : {0, 1, 4, 7, 64}) {
+    SCOPED_TRACE(ranks);
+    const Affinity found = find_affinity(*graph, {.ranks = ranks});
+    test::expect_cpus(*graph, found);
+    test::expect_nics(*graph, found);
+    EXPECT_EQ(affinity_text(same, find_affinity(same, {.ranks = ranks})),
+              affinity_text(*graph, found));
+  }
 }
 
 std::string test_name(const testing::TestParamInfo<json>& info) {
