@@ -55,7 +55,8 @@ class Parser {
   template <typename... Args>
   Status fail(std::size_t at, fmt::format_string<Args...> text, Args&&... args) const {
     return error(Code::invalid_argument, "column {}: {}\n  {}\n  {}^", at + 1,
-                 fmt::format(text, std::forward<Args>(args)...), text_, std::string(at, ' '));
+                 printable(fmt::format(text, std::forward<Args>(args)...)),
+                 printable(std::string(text_)), std::string(at, ' '));
   }
 
   std::string_view text_;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "topology/graph.h"
 
 namespace tutti::topology {
 
@@ -29,11 +30,11 @@ class XmlFile {
   const std::string& name() const { return name_; }
   std::size_t line(pugi::xml_node node) const { return line_at(node.offset_debug()); }
 
-  // "FILE:LINE: reason"
+  // "FILE:LINE: reason", without the control characters of what it quotes.
   template <typename... Args>
   Status error_at(pugi::xml_node node, fmt::format_string<Args...> text, Args&&... args) const {
     return error(Code::invalid_argument, "{}:{}: {}", name_, line(node),
-                 fmt::format(text, std::forward<Args>(args)...));
+                 printable(fmt::format(text, std::forward<Args>(args)...)));
   }
 
  private:

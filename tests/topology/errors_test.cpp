@@ -263,6 +263,24 @@ TEST(Wrong, ControlCharactersAreReplaced) {
   }
 }
 
+TEST(Wrong, ErrorsQuoteNoControlCharacters) {
+  EXPECT_EQ(error_of("<system version=\"&#27;[2J\"/>"),
+            "f.xml:1: <system version=\"?[2J\">: versions 1 (NCCL) and 2 (RCCL) are known");
+  EXPECT_THAT(error_of(system("<cpu numaid=\"&#27;]0;x&#7;\"/>")), HasSubstr("\"?]0;x?\""));
+  EXPECT_EQ(error_of("node{2 \x1b[2J\n}"),
+            "f.xml: column 8: \"\" is no part; parts are package, numa, core, switch, gpu, "
+            "nic\n  node{2 ?[2J?}\n         ^");
+}
+
+TEST(Wrong, TooManyPorts) {
+  std::string ports;
+  for (int i = 0; i < 1025; ++i) {
+    ports += "<net name=\"eth0\"/>";
+  }
+  EXPECT_THAT(error_of(system("<cpu numaid=\"0\"><nic>" + ports + "</nic></cpu>")),
+              HasSubstr("f.xml:1: 1025 ports of NICs; a machine has 1024 at most"));
+}
+
 TEST(Wrong, TooManySockets) {
   std::string cpus;
   for (int i = 0; i < 1025; ++i) {
