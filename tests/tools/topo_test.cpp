@@ -79,6 +79,30 @@ TEST(Topo, ShowsChannelsAsTextAndJson) {
   EXPECT_TRUE(document["rings_through_nics"]["channels"].empty());
 }
 
+TEST(Topo, ShowsAffinityAsTextAndJson) {
+  const std::string source = "--from 'node{2 numa, 4 gpu, 4 nic 200G}' --affinity";
+  EXPECT_THAT(topo(source).output,
+              testing::AllOf(testing::StartsWith("RANK  GPU   NUMA   CPUs   NICs"),
+                             HasSubstr("\n3     gpu3  numa1  12-15  rdma3 PHB 25.0 GB/s")));
+  const auto document = nlohmann::json::parse(topo(source + " --ranks 2 --format json").output);
+  EXPECT_EQ(document["version"], 1);
+  EXPECT_EQ(document["ranks"].size(), 2U);
+  EXPECT_EQ(document["ranks"][1]["gpu"], "gpu1");
+  EXPECT_EQ(document["ranks"][1]["nics"][0]["port"], "rdma1");
+  EXPECT_EQ(document["notes"].size(), 2U) << "two ports are unused";
+}
+
+TEST(Topo, AffinityOfThisMachineKeepsToTheCpusThatItMayUse) {
+  const CommandResult one = test::run_command(
+      fmt::format("taskset -c $(taskset -pc $$ | grep -o '[0-9]*' | tail -n 1) {} topo --affinity "
+                  "--ranks 2 --format json",
+                  TUTTI_COMMAND));
+  const auto document = nlohmann::json::parse(one.output);
+  EXPECT_EQ(document["ranks"][0]["cpus"], document["ranks"][1]["cpus"]);
+  EXPECT_THAT(document["ranks"][0]["cpus"].get<std::string>(), testing::MatchesRegex("[0-9]+"));
+  EXPECT_EQ(document["cpus_overlap"], true);
+}
+
 TEST(Topo, SaysWhatIsWrong) {
   const CommandResult device = topo(fmt::format("--from {} --explain gpu0 gpu99", kText));
   EXPECT_EQ(device.exit_code, 1);
@@ -98,6 +122,11 @@ TEST(Topo, SaysWhatIsWrong) {
   EXPECT_THAT(empty.output, HasSubstr("--from: is empty; leave --from out for this machine"));
   EXPECT_EQ(topo("--explain a b --format svg").exit_code, 2) << "a path has no picture";
   EXPECT_EQ(topo("--explain a b --channels").exit_code, 2) << "one question at a time";
+  EXPECT_EQ(topo("--affinity --channels").exit_code, 2) << "one question at a time";
+  EXPECT_EQ(topo("--ranks 2").exit_code, 2) << "of nothing";
+  EXPECT_EQ(topo("--affinity --ranks 0").exit_code, 2);
+  EXPECT_THAT(topo("--affinity --format dot").output,
+              HasSubstr("--affinity: is shown as text or with --format json, not dot"));
   EXPECT_EQ(topo("--sysroot / --from x").exit_code, 2) << "one source only";
 }
 

@@ -143,6 +143,14 @@ const Link& uplink(const Graph& graph, std::string_view node) {
   return *find_link(graph, graph.nodes[static_cast<std::size_t>(id)].parent, id, LinkKind::pcie);
 }
 
+TEST_F(Live, TellsWhichCpusThisProcessMayUse) {
+  EXPECT_EQ(allowed_cpus(root_), std::vector<int>()) << "unknown";
+  put("proc/self/status", "Name:\tx\nCpus_allowed:\tff\nCpus_allowed_list:\t0-2,5\nMems:\t1");
+  EXPECT_EQ(allowed_cpus(root_), (std::vector<int>{0, 1, 2, 5}));
+  put("proc/self/status", "Name:\tx\nCpus_allowed_list:");
+  EXPECT_EQ(allowed_cpus(root_), std::vector<int>());
+}
+
 TEST_F(Live, ReadsProcessorsAndThePciTree) {
   server();
   const Graph graph = load();
