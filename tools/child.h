@@ -20,10 +20,14 @@ struct Child {
 
 using Variables = std::vector<std::pair<std::string, std::string>>;
 
-// Starts the program in its own process group, with default signals and these variables added. The
-// kernel kills it when the calling thread ends (PR_SET_PDEATHSIG). It reads our standard input if
-// `with_input`, else nothing. `unavailable` when it cannot be started, with the reason.
-Result<Child> start_child(const std::vector<std::string>& command, const Variables& variables,
-                          bool with_input);
+struct ChildOptions {
+  Variables variables = {};    // added to ours
+  bool with_input = false;     // reads our standard input, else nothing
+  std::vector<int> cpus = {};  // that it may run on; empty: as we may
+};
+
+// Starts the program in its own process group, with default signals. The kernel kills it when the
+// calling thread ends (PR_SET_PDEATHSIG). `unavailable` when it cannot be started, with the reason.
+Result<Child> start_child(const std::vector<std::string>& command, const ChildOptions& options);
 
 }  // namespace tutti::tools

@@ -95,7 +95,10 @@ class LocalJob {
                                    {"TUTTI_RENDEZVOUS", rendezvous.text()}};
       // A terminal stays ours: the ranks are background groups and would be stopped at reading it.
       const bool with_input = rank == 0 && ::isatty(STDIN_FILENO) == 0;
-      TUTTI_TRY_ASSIGN(Child child, start_child(options_.command, variables, with_input));
+      const std::vector<int> cpus = options_.cpus.empty()
+                                        ? std::vector<int>()
+                                        : options_.cpus[static_cast<std::size_t>(rank)];
+      TUTTI_TRY_ASSIGN(Child child, start_child(options_.command, {variables, with_input, cpus}));
       guard_.watch(child.pid);
       ranks_.push_back({child.pid, rank});
       const std::string prefix = options_.prefix ? fmt::format("[{}] ", rank) : "";

@@ -13,6 +13,7 @@ struct JobOptions {
   bool prefix = true;
   int grace_ms = 2'000;
   std::vector<std::string> command;
+  std::vector<std::vector<int>> cpus;  // of each rank; empty: they are not bound
 };
 
 // Blocks until every rank has ended and returns the exit status that the job stands for. Nothing

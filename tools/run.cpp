@@ -4,7 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <string_view>
+#include <utility>
 
+#include "binding.h"
 #include "commands.h"
 #include "local_job.h"
 
@@ -13,6 +16,18 @@ namespace {
 
 constexpr int kRanksMax = 4096;
 constexpr int kCannotStart = 127;  // as shells say that a program is not there
+
+// Ranks that cannot be bound run all the same: --bind is about speed.
+void bind(JobOptions& options) {
+  auto binding = bind_ranks(options.ranks);
+  const std::string_view why_not =
+      binding.ok() ? std::string_view(binding->why_not) : binding.status().message();
+  if (!why_not.empty()) {
+    fmt::print(stderr, "tutti run: ranks are not bound to CPUs: {}\n", why_not);
+    return;
+  }
+  options.cpus = std::move(binding->cpus);
+}
 
 }  // namespace
 
@@ -31,6 +46,10 @@ void add_run(CLI::App& app, int& exit_code) {
                    "ended, in ms")
       ->check(CLI::Range(0, 3'600'000))
       ->capture_default_str();
+  const auto bound = std::make_shared<bool>(false);
+  command->add_flag("--bind", *bound,
+                    "Let each rank run on its share of the cores alone, beside its GPU if there is "
+                    "one (see tutti topo --affinity); not done where ranks would share a core");
   command->add_option("program", options->command, "The program and its arguments, after --")
       ->required();
   command->positionals_at_end();
@@ -46,9 +65,11 @@ void add_run(CLI::App& app, int& exit_code) {
       "Examples:\n"
       "  tutti run -n 4 -- ./train --epochs 3\n"
       "  tutti run -n 2 --no-prefix -- python3 train.py\n"
+      "  tutti run -n 8 --bind -- ./train\n"
       "  TUTTI_TRANSPORT=tcp tutti run -n 8 -- ./all_reduce_perf -b 8 -e 64M -f 2");
-  command->callback([options, no_prefix, &exit_code] {
+  command->callback([options, no_prefix, bound, &exit_code] {
     options->prefix = !*no_prefix;
+    if (*bound) bind(*options);
     const auto status = run_local_job(*options);
     exit_code = status.ok() ? *status : kCannotStart;
     if (!status.ok()) {

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
@@ -184,6 +185,33 @@ TEST_F(Run, RanksFindEachOther) {
                                       "TUTTI_SIZE, gathered 0 1 2 3\n",
                                       rank)));
   }
+}
+
+// What `tutti topo --affinity` says of this machine is what the ranks get.
+TEST_F(Run, BoundRanksHaveTheirOwnCpus) {
+  const auto affinity =
+      nlohmann::json::parse(tutti("topo --affinity --ranks 2 --format json").output);
+  if (affinity["cpus_overlap"] == true) GTEST_SKIP() << "there are no two cores";
+  const auto result = tutti("run -n 2 --bind -- grep Cpus_allowed_list /proc/self/status 2>&1");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(lines_of(result.output),
+              UnorderedElementsAre(fmt::format("[0] Cpus_allowed_list:\t{}",
+                                               affinity["ranks"][0]["cpus"].get<std::string>()),
+                                   fmt::format("[1] Cpus_allowed_list:\t{}",
+                                               affinity["ranks"][1]["cpus"].get<std::string>())));
+}
+
+TEST_F(Run, RanksThatWouldShareCoresAreNotBound) {
+  const auto result = test::run_command(
+      fmt::format("taskset -c $(taskset -pc $$ | grep -o '[0-9]*' | tail -n 1) {} run -n 2 --bind "
+                  "--no-prefix -- echo done 2>&1",
+                  TUTTI_COMMAND));
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(lines_of(result.output),
+              UnorderedElementsAre(
+                  "tutti run: ranks are not bound to CPUs: some would share a core; start fewer "
+                  "ranks, `tutti topo --affinity --ranks 2` says where",
+                  "done", "done"));
 }
 
 TEST_F(Run, LinesOfSeveralRanksNeverMix) {
