@@ -135,17 +135,25 @@ class Wirer {
   }
 
   void add_ports() {
+    std::map<NodeId, const Link*> wires;
     for (const Link& link : graph_.links) {
-      if (link.kind != LinkKind::wire) {
+      if (link.kind == LinkKind::wire) {
+        wires[link.a] = &link;
+      }
+    }
+    // Not in the order of the links, which is that of the source.
+    for (const NodeId port : ports_in_rail_order(graph_)) {
+      const auto wire = wires.find(port);
+      if (wire == wires.end()) {
         continue;
       }
-      if (is_down(graph_.nodes[static_cast<std::size_t>(link.a)])) {
+      if (is_down(graph_.nodes[static_cast<std::size_t>(port)])) {
         ++wiring_.ports_down;
       } else {
-        wiring_.ports_unrated += link.bandwidth > 0 ? 0 : 1;
-        wiring_.network = link.b;
-        wiring_.ports.push_back(link.a);
-        add_port(link);
+        wiring_.ports_unrated += wire->second->bandwidth > 0 ? 0 : 1;
+        wiring_.network = wire->second->b;
+        wiring_.ports.push_back(port);
+        add_port(*wire->second);
       }
     }
   }

@@ -6,24 +6,20 @@
 
 #include <algorithm>
 #include <map>
+#include <random>
 #include <string>
 #include <tuple>
 #include <utility>
 
 #include "topology/channels.h"
+#include "topology/machines.h"
 #include "topology/print.h"
-#include "topology/synthetic.h"
 
 namespace tutti::topology {
 namespace {
 
+using test::machine;
 using testing::HasSubstr;
-
-Graph machine(std::string_view text) {
-  auto graph = parse_synthetic(text);
-  EXPECT_TRUE(graph.ok()) << graph.status().message();
-  return *std::move(graph);
-}
 
 // Direct NVLinks alone: the sum over rings for each direction of each link.
 void expect_links_hold(const Graph& graph, const std::vector<Ring>& rings) {
@@ -411,6 +407,22 @@ TEST(Channels, AreTheSameForTheSameGraph) {
   const Graph graph = machine("node{2 numa, 4 switch gen3, 8 gpu v100 cube, 4 nic 100G}");
   EXPECT_EQ(find_channels(graph),
             find_channels(machine("node{2 numa, 4 switch gen3, 8 gpu v100 cube, 4 nic 100G}")));
+}
+
+// What a source lists first makes no difference: names and bus ids number the devices.
+TEST(Channels, AreTheSameInEveryOrderOfTheSource) {
+  std::mt19937_64 random(test::seed());
+  for (const char* const text :
+       {"node{2 numa, 4 switch gen3, 8 gpu v100 cube, 4 nic 100G}", "node{4 gpu a100 mesh}",
+        "node{2 numa, 4 switch, 8 gpu nvswitch, 8 nic 400G}", "node{2 package, 2 numa, 8 gpu}",
+        "node{2 numa, 4 switch, 8 gpu, 4 nic 100G 2 port}", "node{2 package amd, 4 numa}"}) {
+    const Graph graph = machine(text);
+    const std::string expected = channels_text(graph, find_channels(graph));
+    for (int round = 0; round < 4; ++round) {
+      const Graph same = test::reordered(graph, random);
+      EXPECT_EQ(channels_text(same, find_channels(same)), expected) << text;
+    }
+  }
 }
 
 TEST(Channels, ABudgetOfAFewStepsFindsLessAndNothingFalse) {

@@ -16,6 +16,7 @@
 #include "topology/machines.h"
 #include "topology/nccl_xml.h"
 #include "topology/path.h"
+#include "topology/print.h"
 #include "topology/xml_file.h"
 
 namespace tutti::topology {
@@ -153,6 +154,15 @@ TEST_P(File, HasRingsNearTheBound) {
   const bool nvlink = std::any_of(graph->links.begin(), graph->links.end(),
                                   [](const Link& link) { return link.kind == LinkKind::nvlink; });
   EXPECT_GE(found.rings.quality(), nvlink ? 0.95 : 0.79);
+}
+
+// The same channels, whichever order the file lists devices in.
+TEST_P(File, HasOneAnswerForItsChannels) {
+  const auto graph = load_file(path);
+  if (!graph.ok()) return;
+  std::mt19937_64 random(test::seed());
+  const Graph same = test::reordered(*graph, random);
+  EXPECT_EQ(channels_text(same, find_channels(same)), channels_text(*graph, find_channels(*graph)));
 }
 
 // Its ranks have CPUs and near NICs, and the order of siblings in the file makes no difference.
