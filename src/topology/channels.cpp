@@ -20,7 +20,7 @@ MachineChannels find_channels(const Graph& graph, std::int64_t steps) {
   found.fast = inside.fast;
   found.trees = search_trees(graph, inside, steps);
   const Wiring out = wire(graph, {.ports = true, .fast_alone = inside.fast});
-  found.ports_down = out.ports_down;
+  found.left_out = out.left_out;
   found.ports_unrated = out.ports_unrated;
   if (!out.ports.empty()) {
     found.rings_out = search_rings(out, steps);

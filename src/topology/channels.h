@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "topology/graph.h"
+#include "topology/ports.h"
 
 namespace tutti::topology {
 
@@ -65,8 +66,8 @@ struct MachineChannels {
   // rail. Empty where there is no port.
   Channels<Ring> rings_out = {};
   Channels<Tree> trees_out = {};
-  int ports_down = 0;     // which no channel uses
-  int ports_unrated = 0;  // which channels use as if they limited nothing
+  std::vector<LeftOut> left_out = {};  // ports that no channel uses
+  int ports_unrated = 0;               // which channels use as if they limited nothing
   bool operator==(const MachineChannels&) const = default;
 };
 

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "topology/path.h"
-#include "topology/ports.h"
 
 namespace tutti::topology {
 namespace {
@@ -141,15 +140,10 @@ class Wirer {
         wires[link.a] = &link;
       }
     }
-    // Not in the order of the links, which is that of the source.
-    for (const NodeId port : ports_in_rail_order(graph_)) {
-      const auto wire = wires.find(port);
-      if (wire == wires.end()) {
-        continue;
-      }
-      if (is_down(graph_.nodes[static_cast<std::size_t>(port)])) {
-        ++wiring_.ports_down;
-      } else {
+    Rails rails = find_rails(graph_);
+    wiring_.left_out = std::move(rails.left_out);
+    for (const NodeId port : rails.ports) {
+      if (const auto wire = wires.find(port); wire != wires.end()) {
         wiring_.ports_unrated += wire->second->bandwidth > 0 ? 0 : 1;
         wiring_.network = wire->second->b;
         wiring_.ports.push_back(port);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "topology/graph.h"
+#include "topology/ports.h"
 
 namespace tutti::topology {
 
@@ -26,8 +27,8 @@ struct Hop {
 struct Wiring {
   int vertices = 0;
   std::vector<NodeId> members;
-  std::vector<NodeId> ports;  // without those that are down
-  int ports_down = 0;
+  std::vector<NodeId> ports;  // that carry collectives, in the order of rails
+  std::vector<LeftOut> left_out;
   int ports_unrated = 0;     // of `ports`: no rate is known
   NodeId network = kNoNode;  // where the arcs of ports end
   bool fast = false;

@@ -39,9 +39,21 @@ bool on_pci(const Graph& graph, NodeId port) {
   return !at(graph, at(graph, port).parent).bus_id.empty();
 }
 
+// By the number of a port, 0 unknown.
+std::vector<double> rates_of_wires(const Graph& graph) {
+  std::vector<double> rates(graph.nodes.size(), 0);
+  for (const Link& link : graph.links) {
+    if (link.kind == LinkKind::wire) {
+      rates[static_cast<std::size_t>(link.a)] = link.bandwidth;
+    }
+  }
+  return rates;
+}
+
 class Sorter {
  public:
-  explicit Sorter(const Graph& graph) : graph_(graph), rates_(rates_of_ports(graph)) {
+  explicit Sorter(const Graph& graph)
+      : graph_(graph), wires_(rates_of_wires(graph)), rates_(rates_of_ports(graph)) {
     rails_.ports = ports_in_rail_order(graph);
   }
 
@@ -113,11 +125,15 @@ class Sorter {
     });
   }
 
+  // A port of unknown rate has at most that of its PCIe link, which says nothing about others.
   void leave_out_slow_ones() {
     double fastest = 0;
+    double fastest_known = 0;
     for (const NodeId port : rails_.ports) {
-      fastest = std::max(fastest, rate_of(port));
+      double& most = wires_[static_cast<std::size_t>(port)] > 0 ? fastest_known : fastest;
+      most = std::max(most, rate_of(port));
     }
+    fastest = fastest_known > 0 ? fastest_known : fastest;
     leave_out([&](NodeId port) {
       const double rate = rate_of(port);
       return rate > 0 && rate < kSlowShare * fastest
@@ -130,6 +146,7 @@ class Sorter {
   double rate_of(NodeId port) const { return rates_[static_cast<std::size_t>(port)]; }
 
   const Graph& graph_;
+  const std::vector<double> wires_;
   const std::vector<double> rates_;
   Rails rails_;
 };
@@ -143,12 +160,10 @@ bool is_down(const Node& port) {
 }
 
 std::vector<double> rates_of_ports(const Graph& graph) {
-  std::vector<double> rates(graph.nodes.size(), 0);
-  std::vector<double> uplinks = rates;
+  std::vector<double> rates = rates_of_wires(graph);
+  std::vector<double> uplinks(graph.nodes.size(), 0);
   for (const Link& link : graph.links) {
-    if (link.kind == LinkKind::wire) {
-      rates[static_cast<std::size_t>(link.a)] = link.bandwidth;
-    } else if (link.kind == LinkKind::pcie && at(graph, link.b).parent == link.a) {
+    if (link.kind == LinkKind::pcie && at(graph, link.b).parent == link.a) {
       uplinks[static_cast<std::size_t>(link.b)] = link.bandwidth;
     }
   }

@@ -41,6 +41,9 @@ std::string bits_per_s(double bytes_per_s);
 std::string summary_text(const Summary& summary);
 // What follows a node's name on its line: bus id, model, link, state.
 std::string details(const Graph& graph, NodeId id);
+// "left out: eth0: its state is down", a line for each reason: hosts of containers have hundreds of
+// virtual devices.
+std::string left_out_text(const Graph& graph, const std::vector<LeftOut>& left_out);
 // Columns as wide as they need to be. REQUIRES: a row, and all of one length.
 using Row = std::vector<std::string>;
 std::string table(const std::vector<Row>& rows);

@@ -2,8 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <map>
-
 #include "topology/affinity.h"
 #include "topology/print.h"
 #include "topology/sysfs.h"
@@ -11,8 +9,7 @@
 namespace tutti::topology {
 namespace {
 
-constexpr std::size_t kLeftOutMax = 8;  // names on a line
-constexpr std::size_t kNextMax = 2;     // ports that are shown beside a rank's own; JSON has more
+constexpr std::size_t kNextMax = 2;  // ports that are shown beside a rank's own; JSON has more
 
 std::string name_or_dash(const Graph& graph, NodeId id) {
   return id == kNoNode ? "-" : graph.nodes[static_cast<std::size_t>(id)].name;
@@ -34,30 +31,6 @@ std::string nics_text(const Graph& graph, const RankAffinity& rank, bool own) {
     }
   }
   return parts.empty() ? "-" : fmt::format("{}", fmt::join(parts, ", "));
-}
-
-// A line for each reason: hosts of containers have hundreds of virtual devices.
-std::string left_out_text(const Graph& graph, const std::vector<LeftOut>& left_out) {
-  std::vector<std::string> reasons;
-  std::map<std::string, std::vector<std::string>> ports;
-  for (const LeftOut& one : left_out) {
-    std::vector<std::string>& names = ports[one.why];
-    if (names.empty()) {
-      reasons.push_back(one.why);
-    }
-    names.push_back(name_or_dash(graph, one.port));
-  }
-  std::string text;
-  for (const std::string& why : reasons) {
-    std::vector<std::string>& names = ports[why];
-    if (names.size() > kLeftOutMax) {
-      const std::size_t more = names.size() - kLeftOutMax;
-      names.resize(kLeftOutMax);
-      names.push_back(fmt::format("{} more", more));
-    }
-    text += fmt::format("left out: {}: {}\n", fmt::join(names, ", "), why);
-  }
-  return text;
 }
 
 }  // namespace

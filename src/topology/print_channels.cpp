@@ -57,11 +57,8 @@ std::string section(const Graph& graph, std::string_view title, const Channels<C
 }
 
 // What was left out, and what was used without knowing what it can do.
-std::string about_ports(const MachineChannels& channels) {
-  std::string text;
-  if (const int down = channels.ports_down; down > 0) {
-    text += fmt::format("{} {} down: not used\n", down, down == 1 ? "port is" : "ports are");
-  }
+std::string about_ports(const Graph& graph, const MachineChannels& channels) {
+  std::string text = left_out_text(graph, channels.left_out);
   if (const int unrated = channels.ports_unrated; unrated > 0) {
     text += fmt::format("{} {} no known rate: taken to limit nothing\n", unrated,
                         unrated == 1 ? "port has" : "ports have");
@@ -81,7 +78,7 @@ std::string channels_text(const Graph& graph, const MachineChannels& channels) {
     text += section(graph, "rings through NICs", channels.rings_out);
     text += section(graph, "trees through NICs", channels.trees_out);
   }
-  return text + about_ports(channels);
+  return text + about_ports(graph, channels);
 }
 
 }  // namespace tutti::topology

@@ -46,12 +46,17 @@ Json search_json(const Graph& graph, const Channels<Channel>& found) {
 }  // namespace
 
 std::string channels_json(const Graph& graph, const MachineChannels& channels) {
-  const Json json = {{"version", 1},
-                     {"members", names_json(graph, channels.members)},
-                     {"rings", search_json(graph, channels.rings)},
-                     {"trees", search_json(graph, channels.trees)},
-                     {"rings_through_nics", search_json(graph, channels.rings_out)},
-                     {"trees_through_nics", search_json(graph, channels.trees_out)}};
+  Json json = {{"version", 1},
+               {"members", names_json(graph, channels.members)},
+               {"rings", search_json(graph, channels.rings)},
+               {"trees", search_json(graph, channels.trees)},
+               {"rings_through_nics", search_json(graph, channels.rings_out)},
+               {"trees_through_nics", search_json(graph, channels.trees_out)}};
+  json["left_out"] = Json::array();
+  for (const LeftOut& port : channels.left_out) {
+    json["left_out"].push_back(
+        {{"port", graph.nodes[static_cast<std::size_t>(port.port)].name}, {"why", port.why}});
+  }
   // A name out of a file may be no UTF-8.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -1,8 +1,10 @@
 // Words for nodes and rates that several printers share, and the explanation of one path.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "topology/path.h"
 #include "topology/print.h"
@@ -168,6 +170,30 @@ std::string table(const std::vector<Row>& rows) {
       line += fmt::format("{:<{}}  ", row[i], widths[i]);
     }
     text += line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
+  }
+  return text;
+}
+
+std::string left_out_text(const Graph& graph, const std::vector<LeftOut>& left_out) {
+  std::vector<std::string> reasons;
+  std::map<std::string, std::vector<std::string>> ports;
+  for (const LeftOut& one : left_out) {
+    std::vector<std::string>& names = ports[one.why];
+    if (names.empty()) {
+      reasons.push_back(one.why);
+    }
+    names.push_back(graph.nodes[static_cast<std::size_t>(one.port)].name);
+  }
+  constexpr std::size_t kNamesMax = 8;  // on a line
+  std::string text;
+  for (const std::string& why : reasons) {
+    std::vector<std::string>& names = ports[why];
+    if (names.size() > kNamesMax) {
+      const std::size_t more = names.size() - kNamesMax;
+      names.resize(kNamesMax);
+      names.push_back(fmt::format("{} more", more));
+    }
+    text += fmt::format("left out: {}: {}\n", fmt::join(names, ", "), why);
   }
   return text;
 }

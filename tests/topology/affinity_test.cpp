@@ -114,6 +114,10 @@ TEST(Affinity, SlowPortsAreLeftOut) {
                                   "1.2 GB/s is less than a quarter of the fastest, 25.0 GB/s"}));
   test::set_wire(graph, "rdma0", 6.25e9);
   EXPECT_THAT(affinity_of(graph).left_out, IsEmpty()) << "a quarter is enough";
+  test::set_wire(graph, "rdma1", 0);
+  test::set_wire(graph, "rdma2", 10e9);
+  test::set_wire(graph, "rdma3", 6.25e9);
+  EXPECT_THAT(affinity_of(graph).left_out, IsEmpty()) << "a PCIe link is no rate";
   test::set_wire(graph, "rdma0", 0);
   EXPECT_THAT(affinity_of(graph).left_out, IsEmpty()) << "unknown, but its PCIe link is not slow";
 }

@@ -17,6 +17,7 @@
 #include "topology/nccl_xml.h"
 #include "topology/path.h"
 #include "topology/print.h"
+#include "topology/search_time.h"
 #include "topology/xml_file.h"
 
 namespace tutti::topology {
@@ -142,6 +143,11 @@ TEST_P(File, HoldsWhatTheManifestCounts) {
   }
 }
 
+bool has_nvlink(const Graph& graph) {
+  return std::any_of(graph.links.begin(), graph.links.end(),
+                     [](const Link& link) { return link.kind == LinkKind::nvlink; });
+}
+
 // How much of the bound rings reach. NVLink machines: nearly all. Of the others, those that AMD's
 // links join in pairs, which the search cannot always fill, have the least.
 TEST_P(File, HasRingsNearTheBound) {
@@ -151,9 +157,17 @@ TEST_P(File, HasRingsNearTheBound) {
   if (found.members.size() < 2) return;
   ASSERT_FALSE(found.rings.channels.empty());
   EXPECT_LE(found.rings.quality(), 1 + 1e-6);
-  const bool nvlink = std::any_of(graph->links.begin(), graph->links.end(),
-                                  [](const Link& link) { return link.kind == LinkKind::nvlink; });
-  EXPECT_GE(found.rings.quality(), nvlink ? 0.95 : 0.79);
+  EXPECT_GE(found.rings.quality(), has_nvlink(*graph) ? 0.95 : 0.79);
+}
+
+TEST_P(File, HasItsChannelsSoon) {
+  const auto graph = load_file(path);
+  if (!graph.ok()) return;
+  const double ms = test::search_ms(*graph);
+  fmt::print("{}: {:.1f} ms\n", name, ms);
+  if (has_nvlink(*graph)) {
+    EXPECT_LT(ms, test::kSearchMsMax);
+  }
 }
 
 // The same channels, whichever order the file lists devices in.
