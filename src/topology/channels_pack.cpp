@@ -73,7 +73,11 @@ Channels<Channel> search(const Wiring& wiring, const Kind<Channel>& kind, std::i
   const double enough = result.bound.bandwidth * kWorthwhile;
   for (double rest = result.bound.bandwidth; rest > enough;) {
     const int most = kChannelsMax - static_cast<int>(result.channels.size());
-    std::vector<Channel> more = best_of_equals(kind, capacities, rest, most, budget);
+    // Where no equal shares make the bound, all of them are tried: what is left needs steps too.
+    Budget half{budget.steps - budget.steps / 2};
+    const std::int64_t before = half.steps;
+    std::vector<Channel> more = best_of_equals(kind, capacities, rest, most, half);
+    budget.steps -= before - half.steps;
     if (more.empty()) {
       break;
     }

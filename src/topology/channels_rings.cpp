@@ -12,6 +12,20 @@ namespace {
 
 constexpr std::int64_t kAttemptSteps = 4000;
 
+// The arcs that all of them take.
+Hop shared_by(const std::vector<Hop>& ways) {
+  Hop shared;
+  for (const Hop& way : ways) {
+    if (!shared.exists) {
+      shared = way;
+    }
+    std::erase_if(shared.arcs, [&](int arc) {
+      return way.exists && std::find(way.arcs.begin(), way.arcs.end(), arc) == way.arcs.end();
+    });
+  }
+  return shared;
+}
+
 class RingPacker {
  public:
   RingPacker(const Wiring& wiring, Slots slots, int wanted)
@@ -33,7 +47,8 @@ class RingPacker {
 
   std::vector<std::vector<std::size_t>> run(Budget& budget) {
     // Whole slots of several exits can be one fewer than their bandwidths together would make.
-    wanted_ = std::min(wanted_, least_exits());
+    wanted_ = std::min(
+        {wanted_, least_exits(), through_ports(wiring_.enter), through_ports(wiring_.leave)});
     for (attempt_ = 0; wanted_ > 0 && budget.steps > 0; ++attempt_) {
       steps_.steps = std::min(budget.steps, kAttemptSteps);
       const std::int64_t before = steps_.steps;
@@ -75,6 +90,16 @@ class RingPacker {
       least = std::min(least, sum);
     }
     return least;
+  }
+
+  // How many rings fit through all ports together. Without this, shares that the ports are too
+  // narrow for are found hopeless only by trying.
+  std::size_t through_ports(const std::vector<std::vector<Hop>>& ways_of) const {
+    std::size_t sum = ways_of.empty() ? wanted_ : 0;
+    for (const std::vector<Hop>& ways : ways_of) {
+      sum += static_cast<std::size_t>(slots_of(slots_, shared_by(ways)));
+    }
+    return sum;
   }
 
   bool exits_suffice() const { return least_exits() + rings_.size() >= wanted_; }

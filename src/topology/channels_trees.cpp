@@ -1,6 +1,7 @@
 // Trees, each grown from its root over the freest hops: what one tree crowds the next one avoids.
 // Roots go round, so that the work of inner members does. Attempts break ties in another way each.
 #include <algorithm>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -43,16 +44,14 @@ class TreeGrower {
     const std::size_t count = wiring_.members.size();
     std::size_t root = (number + attempt_) % count;
     if (!wiring_.ports.empty()) {
-      const std::size_t port = (number + attempt_) % wiring_.ports.size();
-      for (std::size_t i = 0; i < count; ++i) {
-        const auto key = [&](std::size_t member) {
-          const Hop& hop = wiring_.enter[port][member];
-          return std::tuple(slots_of(slots_, hop) == 0, hop.arcs.size(), member);
-        };
-        root = i == 0 || key(i) < key(root) ? i : root;
+      const auto way = free_way(number + attempt_);
+      if (!way) {
+        return false;
       }
-      tree.port = wiring_.ports[port];
-      if (!take(slots_, wiring_.enter[port][root]) || !take(slots_, wiring_.leave[port][root])) {
+      root = way->second;
+      tree.port = wiring_.ports[way->first];
+      if (!take(slots_, wiring_.enter[way->first][root]) ||
+          !take(slots_, wiring_.leave[way->first][root])) {
         return false;
       }
     }
@@ -62,6 +61,26 @@ class TreeGrower {
     in_tree_.assign(count, false);
     in_tree_[root] = true;
     return true;
+  }
+
+  // A port that is not full, from that one on, and the member that is nearest to it.
+  std::optional<std::pair<std::size_t, std::size_t>> free_way(std::size_t first) const {
+    for (std::size_t i = 0; i < wiring_.ports.size(); ++i) {
+      const std::size_t port = (first + i) % wiring_.ports.size();
+      std::optional<std::size_t> root;
+      for (std::size_t member = 0; member < wiring_.members.size(); ++member) {
+        const Hop& in = wiring_.enter[port][member];
+        const Hop& out = wiring_.leave[port][member];
+        const bool free = slots_of(slots_, in) > 0 && slots_of(slots_, out) > 0;
+        if (free && (!root || in.arcs.size() < wiring_.enter[port][*root].arcs.size())) {
+          root = member;
+        }
+      }
+      if (root) {
+        return std::pair(port, *root);
+      }
+    }
+    return std::nullopt;
   }
 
   // The place of the parent in the tree, and the member to hang below it. All hops of one parent

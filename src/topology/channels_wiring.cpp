@@ -140,6 +140,7 @@ class Wirer {
         wires[link.a] = &link;
       }
     }
+    relayed_.assign(wiring_.members.size(), 0);
     Rails rails = find_rails(graph_);
     wiring_.left_out = std::move(rails.left_out);
     for (const NodeId port : rails.ports) {
@@ -152,15 +153,19 @@ class Wirer {
     }
   }
 
-  // A GPU that is far from the port hands its data to one that is near, over the fast links.
+  // A GPU that is far from the port hands its data to one that is near, over the fast links. Of
+  // several that are equally near each port has its own, as far as there are enough.
   void add_port(const Link& wire) {
     const std::size_t count = wiring_.members.size();
     std::vector<Path> down;
     std::size_t near = 0;
     for (std::size_t i = 0; i < count; ++i) {
       down.push_back(ways_.between(wire.a, wiring_.members[i]));
-      near = down[i].kind < down[near].kind ? i : near;
+      near = std::pair(down[i].kind, relayed_[i]) < std::pair(down[near].kind, relayed_[near])
+                 ? i
+                 : near;
     }
+    ++relayed_[near];
     const int in = arc(wire.b, wire.a, wire.bandwidth);
     const int out = arc(wire.a, wire.b, wire.bandwidth);
     wiring_.enter.emplace_back();
@@ -189,6 +194,7 @@ class Wirer {
   Wiring wiring_;
   std::vector<std::vector<Path>> paths_;
   std::map<std::pair<int, int>, int> arc_of_;
+  std::vector<int> relayed_;  // how many ports each member is the nearest to
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <random>
 #include <string>
@@ -42,7 +43,16 @@ void expect_links_hold(const Graph& graph, const std::vector<Ring>& rings) {
 // finds the ways by itself: GPU links where there are some, otherwise up the tree and down again.
 class Traffic {
  public:
-  explicit Traffic(const Graph& graph) : graph_(graph), gpus_(members_of(graph)) {}
+  explicit Traffic(const Graph& graph) : graph_(graph), gpus_(members_of(graph)) {
+    std::map<NodeId, int> ports;  // of each GPU
+    for (const NodeId port : of_kind(graph, NodeKind::port)) {
+      const auto key = [&](NodeId gpu) { return std::pair(distance(port, gpu), ports[gpu]); };
+      const NodeId near = *std::min_element(gpus_.begin(), gpus_.end(),
+                                            [&](NodeId a, NodeId b) { return key(a) < key(b); });
+      relays_[port] = near;
+      ++ports[near];
+    }
+  }
 
   static std::vector<NodeId> members_of(const Graph& graph) {
     std::vector<NodeId> gpus = of_kind(graph, NodeKind::gpu);
@@ -166,9 +176,7 @@ class Traffic {
     return kind == NodeKind::pci_switch ? 0 : kind == NodeKind::numa ? 1 : 2;
   }
   NodeId relay_of(NodeId port, NodeId member) const {
-    const NodeId near = *std::min_element(gpus_.begin(), gpus_.end(), [&](NodeId a, NodeId b) {
-      return distance(port, a) < distance(port, b);
-    });
+    const NodeId near = relays_.at(port);
     const bool fast =
         gpu_link(near, member) || (switch_ports(near) > 0 && switch_ports(member) > 0);
     return fast && distance(port, near) < distance(port, member) ? near : member;
@@ -176,6 +184,7 @@ class Traffic {
 
   const Graph& graph_;
   std::vector<NodeId> gpus_;
+  std::map<NodeId, NodeId> relays_;  // of each port
   std::map<std::tuple<NodeId, NodeId, LinkKind>, Load> loads_;
 };
 
@@ -341,6 +350,23 @@ TEST(Channels, OfSwitchesAreOneRingInsideAndOneForEachPort) {
       << "sends of inner members count twice";
 }
 
+// Rates without a common measure: no equal shares make the bound.
+TEST(Channels, PortsOfSeveralRatesAreFilled) {
+  for (const char* const text :
+       {"node{2 numa, 4 gpu nvswitch, 4 nic}", "node{2 numa, 4 switch, 8 gpu a100 mesh, 4 nic}"}) {
+    Graph graph = machine(text);
+    const std::array rates = {23e9, 50e9, 31e9, 17e9};
+    for (std::size_t port = 0; port < rates.size(); ++port) {
+      test::set_wire(graph, fmt::format("rdma{}", port), rates[port]);
+    }
+    const MachineChannels found = find_channels(graph);
+    expect_rings(graph, found.rings_out);
+    expect_trees(graph, found.trees_out);
+    EXPECT_GE(found.rings_out.quality(), 0.95) << text;
+    EXPECT_GE(found.trees_out.quality(), 0.9) << text;
+  }
+}
+
 TEST(Channels, TreesAreFoundForARackOfGpus) {
   for (const int gpus : {68, 72, 128}) {
     const Graph graph =
@@ -443,8 +469,8 @@ TEST(Channels, AreTheSameInEveryOrderOfTheSource) {
 
 TEST(Channels, ABudgetOfAFewStepsFindsLessAndNothingFalse) {
   const Graph graph = machine("node{8 gpu mesh x7}");
-  const MachineChannels found = find_channels(graph, 40);
-  EXPECT_LE(found.rings.steps, 40 + 1);
+  const MachineChannels found = find_channels(graph, 80);
+  EXPECT_LE(found.rings.steps, 80 + 1);
   expect_rings(graph, found.rings);
   expect_links_hold(graph, found.rings.channels);
 }
