@@ -6,6 +6,8 @@
 
 namespace tutti::tools {
 
+constexpr int kRanksMax = 4096;  // of one host
+
 void add_run(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);
 void add_topo(CLI::App& app, int& exit_code);

@@ -14,7 +14,6 @@
 namespace tutti::tools {
 namespace {
 
-constexpr int kRanksMax = 4096;
 constexpr int kCannotStart = 127;  // as shells say that a program is not there
 
 // Ranks that cannot be bound run all the same: --bind is about speed.

@@ -25,7 +25,6 @@ namespace tutti::tools {
 namespace {
 
 constexpr int kFailed = 1;
-constexpr int kRanksMax = 4096;
 
 struct TopoOptions {
   std::string from;

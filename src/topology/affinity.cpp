@@ -58,10 +58,8 @@ Affinity find_affinity(const Graph& graph, const AffinityOptions& options) {
 
 std::vector<NodeId> by_number(const Graph& graph, NodeKind kind) {
   std::vector<NodeId> nodes = of_kind(graph, kind);
-  std::stable_sort(nodes.begin(), nodes.end(), [&](NodeId a, NodeId b) {
-    return graph.nodes[static_cast<std::size_t>(a)].index <
-           graph.nodes[static_cast<std::size_t>(b)].index;
-  });
+  std::stable_sort(nodes.begin(), nodes.end(),
+                   [&](NodeId a, NodeId b) { return at(graph, a).index < at(graph, b).index; });
   return nodes;
 }
 
@@ -70,8 +68,7 @@ std::string who(const Graph& graph, const Affinity& affinity, const std::vector<
   for (const int rank : ranks) {
     const RankAffinity& one = affinity.ranks[static_cast<std::size_t>(rank)];
     const NodeId node = one.gpu != kNoNode ? one.gpu : one.numa;
-    const std::string name =
-        node == kNoNode ? "" : graph.nodes[static_cast<std::size_t>(node)].name;
+    const std::string name = node == kNoNode ? "" : at(graph, node).name;
     if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) {
       names.push_back(name);
     }

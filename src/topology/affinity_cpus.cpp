@@ -12,10 +12,6 @@
 namespace tutti::topology {
 namespace {
 
-const Node& at(const Graph& graph, NodeId id) {
-  return graph.nodes[static_cast<std::size_t>(id)];
-}
-
 // The nearest of NUMA node, package and machine.
 NodeId place_of(const Graph& graph, NodeId id) {
   NodeId place = above(graph, id, NodeKind::numa);

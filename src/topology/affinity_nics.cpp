@@ -12,10 +12,6 @@ namespace {
 
 constexpr std::size_t kOthersMax = 8;  // ports that a rank lists beside its own
 
-const Node& at(const Graph& graph, NodeId id) {
-  return graph.nodes[static_cast<std::size_t>(id)];
-}
-
 // Packages differ, or NUMA nodes where the source tells no packages.
 bool in_another_package(const Graph& graph, NodeId a, NodeId b) {
   const NodeId one = above(graph, a, NodeKind::package);

@@ -109,6 +109,9 @@ struct Summary {
 Summary summary(const Graph& graph);
 
 // ---- Reading ----
+inline const Node& at(const Graph& graph, NodeId id) {
+  return graph.nodes[static_cast<std::size_t>(id)];
+}
 std::vector<NodeId> of_kind(const Graph& graph, NodeKind kind);
 std::vector<NodeId> children(const Graph& graph, NodeId node);
 // The nearest node of that kind at or above `node`, kNoNode if there is none.

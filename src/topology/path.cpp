@@ -8,10 +8,6 @@
 namespace tutti::topology {
 namespace {
 
-const Node& at(const Graph& graph, NodeId id) {
-  return graph.nodes[static_cast<std::size_t>(id)];
-}
-
 bool is_fast(const Link& link) {
   return link.kind == LinkKind::nvlink || link.kind == LinkKind::xgmi || link.kind == LinkKind::c2c;
 }

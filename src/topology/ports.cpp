@@ -16,10 +16,6 @@ namespace {
 
 constexpr double kSlowShare = 0.25;
 
-const Node& at(const Graph& graph, NodeId id) {
-  return graph.nodes[static_cast<std::size_t>(id)];
-}
-
 int number_of(const Node& node, std::string_view attribute, int otherwise) {
   const std::string_view text = value_of(node, attribute);
   std::from_chars(text.data(), text.data() + text.size(), otherwise);

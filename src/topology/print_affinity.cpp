@@ -12,12 +12,12 @@ namespace {
 constexpr std::size_t kNextMax = 2;  // ports that are shown beside a rank's own; JSON has more
 
 std::string name_or_dash(const Graph& graph, NodeId id) {
-  return id == kNoNode ? "-" : graph.nodes[static_cast<std::size_t>(id)].name;
+  return id == kNoNode ? "-" : at(graph, id).name;
 }
 
 std::string nic_text(const Graph& graph, const RankNic& nic) {
   const std::string path = letters(Path{.kind = nic.path});
-  const std::string& port = graph.nodes[static_cast<std::size_t>(nic.port)].name;
+  const std::string& port = at(graph, nic.port).name;
   return nic.bandwidth > 0 ? fmt::format("{} {} {}", port, path, bytes_per_s(nic.bandwidth))
                            : fmt::format("{} {}", port, path);
 }

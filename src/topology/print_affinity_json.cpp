@@ -10,11 +10,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json name_json(const Graph& graph, NodeId id) {
-  return id == kNoNode ? Json(nullptr) : Json(graph.nodes[static_cast<std::size_t>(id)].name);
+  return id == kNoNode ? Json(nullptr) : Json(at(graph, id).name);
 }
 
 Json nic_json(const Graph& graph, const RankNic& nic) {
-  const NodeId device = graph.nodes[static_cast<std::size_t>(nic.port)].parent;
+  const NodeId device = at(graph, nic.port).parent;
   return {{"port", name_json(graph, nic.port)},
           {"nic", name_json(graph, device)},
           {"path", letters(Path{.kind = nic.path})},

@@ -167,7 +167,7 @@ class TreeCounter {
 TEST(BruteForce, BoundsHoldAndAreNearlyReached) {
   std::mt19937_64 random(test::seed());
   int looked_at = 0;
-  for (int round = 0; round < 100; ++round) {
+  for (std::size_t round = 0; round < 100; ++round) {
     const Links links = random_links(3 + round % 2, random);
     const MachineChannels found = find_channels(wired(links));
     if (!found.fast) continue;  // PCIe closes a gap
