@@ -7,11 +7,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <pugixml.hpp>
 #include <random>
+#include <sstream>
 
 #include "topology/affinity_check.h"
 #include "topology/affinity_parts.h"
+#include "topology/channels.h"
+#include "topology/load.h"
 #include "topology/machines.h"
+#include "topology/nccl_xml.h"
+#include "topology/print.h"
 
 namespace tutti::topology {
 namespace {
@@ -291,6 +297,35 @@ TEST(Affinity, HoldsOnEveryMachineAndInEveryOrder) {
     const Affinity found = affinity_of(graph, options);
     const Graph same = test::reordered(graph, random);
     EXPECT_EQ(affinity_text(same, find_affinity(same, options)), affinity_text(graph, found));
+  }
+}
+
+void reverse_children(pugi::xml_node node) {
+  std::vector<pugi::xml_node> children(node.begin(), node.end());
+  for (const pugi::xml_node child : children) {
+    reverse_children(child);
+    node.prepend_move(child);
+  }
+}
+
+// A file whose siblings come in the reverse order is the same machine: bus ids number the devices.
+TEST(Affinity, IsThatOfTheFileReadBackwards) {
+  for (const char* const text :
+       {"node{2 numa, 4 switch, 8 gpu nvswitch, 8 nic 400G}", "node{2 numa, 8 gpu, 3 nic 100G}",
+        "node{4 numa, 4 switch, 8 gpu a100 mesh, 4 nic 200G 2 port}"}) {
+    const std::string forwards = nccl_xml(machine(text));
+    pugi::xml_document document;
+    ASSERT_TRUE(document.load_string(forwards.c_str()));
+    reverse_children(document.document_element());
+    std::ostringstream backwards;
+    document.save(backwards);
+    ASSERT_NE(backwards.str(), forwards);
+    const auto one = load_text("forwards", forwards);
+    const auto two = load_text("backwards", backwards.str());
+    ASSERT_TRUE(one.ok() && two.ok()) << two.status().message();
+    EXPECT_NE(one->nodes, two->nodes);
+    EXPECT_EQ(affinity_text(*two, find_affinity(*two)), affinity_text(*one, find_affinity(*one)));
+    EXPECT_EQ(channels_text(*two, find_channels(*two)), channels_text(*one, find_channels(*one)));
   }
 }
 
