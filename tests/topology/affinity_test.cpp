@@ -155,6 +155,15 @@ TEST(Affinity, PlainAndVirtualNetworkDevicesAreLeftOutBesideOthers) {
             "no PCI device is behind it, as behind virtual networks; others have one");
 }
 
+// Where somebody numbered the rails, that order holds and not that of bus ids.
+TEST(Affinity, RailsAreInTheOrderOfTheirNumbers) {
+  Graph graph = machine("node{1 numa, 3 gpu, 3 nic 200G}");
+  set(graph, "rdma0", "rail", "2");
+  set(graph, "rdma1", "rail", "0");
+  EXPECT_THAT(lines(graph, affinity_of(graph)), ElementsAre("0-1 rdma1", "2-4 rdma0", "5-7 rdma2"))
+      << "those without a number come last";
+}
+
 TEST(Affinity, APortThatIsNearestToNobodyIsUnused) {
   const Graph graph = machine("node{2 numa, 2 switch, 2 gpu, 2 nic 200G}");
   const Affinity found = affinity_of(graph, {.ranks = 1});
