@@ -76,9 +76,9 @@ std::string NcclWriter::write() {
   }
   std::ostringstream text;
   document.save(text, "  ", pugi::format_default | pugi::format_no_declaration);
-  // As NCCL writes it: its reader is a small one of its own. In values > is escaped.
+  // As NCCL writes it: its reader is a small one of its own. No value has the end of a line.
   std::string written = text.str();
-  for (std::size_t at = 0; (at = written.find(" />", at)) != std::string::npos; ++at) {
+  for (std::size_t at = 0; (at = written.find(" />\n", at)) != std::string::npos; ++at) {
     written.erase(at, 1);
   }
   return written;

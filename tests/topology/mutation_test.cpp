@@ -8,6 +8,7 @@
 #include <iostream>
 #include <random>
 #include <sstream>
+#include <string_view>
 
 // NOLINTNEXTLINE: libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
@@ -55,6 +56,14 @@ TEST(Mutation, OfFixturesIsRefusedOrKeepsTheGraphsPromises) {
       LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
     }
   }
+}
+
+// The writer of NCCL's XML took a space out of it, every time anew.
+TEST(Mutation, AValueMayLookLikeTheEndOfATag) {
+  const std::string_view text =
+      "<system version=\"1\"><cpu numaid=\"0\"><pci busid=\"0000:01:00.0\" class=\"0x030200\" "
+      "link_speed=\"32.0  />s PCIe\"/></cpu></system>";
+  LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
 }
 
 }  // namespace
