@@ -29,7 +29,7 @@ int main(void) {
   const float first = sum(comm, tutti_memory_data(allocated));
   tutti_memory_free(allocated);
 
-  float* own = malloc(kBytes);
+  float* own = malloc(kBytes);  // tidy: allow malloc: this is C
   if (own == NULL) return 1;
   tutti_registered_memory* registered = NULL;
   must(tutti_comm_register_memory(comm, own, kBytes, &registered));

@@ -91,7 +91,8 @@ class Small(unittest.TestCase):
 
     def test_memory(self):
         for program in ("memory", "memory_c"):
-            self.expect(program, r"rank 3: sums to 6 in allocated memory, to 6 in registered memory")
+            self.expect(program, r"rank 3: sums to 6 in allocated memory, "
+                                 r"to 6 in registered memory")
 
     def test_errors(self):
         every = [line for rank in range(4) for line in (
