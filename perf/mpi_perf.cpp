@@ -66,6 +66,9 @@ ParsedOptions parse(const std::vector<std::string>& arguments, const Options& de
   if (parsed.options->timeout_s > 0) {
     return refused("--timeout must be 0: MPI's calls wait for ever; use mpirun --timeout");
   }
+  if (parsed.options->memory != MemoryKind::own) {
+    return refused("--memory must be private: the communicator's memory is nothing to MPI");
+  }
   return parsed;
 }
 

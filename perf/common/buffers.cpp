@@ -18,29 +18,30 @@ std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Null when there is no memory; not initialized.
-std::byte* allocate(std::size_t bytes) {
-  return static_cast<std::byte*>(::operator new(bytes, kPageAlignment, std::nothrow));
-}
-
 }  // namespace
 
-void Buffers::Free::operator()(std::byte* memory) const {
-  ::operator delete(memory, kPageAlignment);
+Result<Buffers::Memory> Buffers::private_memory(std::size_t bytes) {
+  void* const memory = ::operator new(bytes, kPageAlignment, std::nothrow);
+  if (memory == nullptr) return error(Code::unavailable, "there is too little memory");
+  return Memory(static_cast<std::byte*>(memory),
+                [](std::byte* at) { ::operator delete(at, kPageAlignment); });
 }
 
-Result<Buffers> Buffers::create(std::int64_t max_bytes, std::int64_t offset_bytes) {
+Result<Buffers> Buffers::create(std::int64_t max_bytes, std::int64_t offset_bytes,
+                                const Source& source) {
   // The first window is aligned to a cache line, then shifted as the caller asks.
   const std::int64_t offset = kGuardBytes + offset_bytes;
   const std::int64_t room = round_up(max_bytes, kLineBytes);
   const auto total = static_cast<std::size_t>(round_up(offset + room + kGuardBytes, kPageBytes));
-  Memory send(allocate(total));
-  Memory recv(allocate(total));
-  if (!send || !recv) {
-    return error(Code::unavailable,
-                 "cannot allocate two buffers of {} bytes; give a smaller --maxbytes", total);
+  Result<Memory> send = source(total);
+  Result<Memory> recv = source(total);
+  for (const Result<Memory>* one : {&send, &recv}) {
+    if (one->ok()) continue;
+    return error(one->status().code(),
+                 "cannot have two buffers of {} bytes: {}; give a smaller --maxbytes", total,
+                 one->status().message());
   }
-  return Buffers(std::move(send), std::move(recv), room, offset, total);
+  return Buffers(*std::move(send), *std::move(recv), room, offset, total);
 }
 
 std::span<std::byte> Buffers::window(std::byte* memory, std::int64_t i, std::int64_t bytes) const {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -15,8 +16,15 @@ namespace tutti::perf {
 
 class Buffers {
  public:
+  // Memory that begins at a page, with whatever else goes when it goes.
+  using Memory = std::unique_ptr<std::byte, std::function<void(std::byte*)>>;
+  using Source = std::function<Result<Memory>(std::size_t bytes)>;
+
   // Room for messages of `max_bytes` that start `offset_bytes` after an aligned address.
-  static Result<Buffers> create(std::int64_t max_bytes, std::int64_t offset_bytes);
+  static Result<Buffers> create(std::int64_t max_bytes, std::int64_t offset_bytes,
+                                const Source& source = private_memory);
+  // Of this process alone, not initialized.
+  static Result<Memory> private_memory(std::size_t bytes);
 
   // The window of iteration `i` for messages of `bytes`.
   std::span<std::byte> send(std::int64_t i, std::int64_t bytes) {
@@ -35,10 +43,6 @@ class Buffers {
   std::int64_t damaged_guard_bytes(std::int64_t bytes);
 
  private:
-  struct Free {
-    void operator()(std::byte* memory) const;
-  };
-  using Memory = std::unique_ptr<std::byte, Free>;
   Buffers(Memory send, Memory recv, std::int64_t room, std::int64_t offset, std::size_t total)
       : send_(std::move(send)),
         recv_(std::move(recv)),

@@ -30,6 +30,25 @@ std::vector<Value> all_of(int enumerators) {
 
 }  // namespace
 
+std::string_view name_of(MemoryKind kind) noexcept {
+  switch (kind) {
+    case MemoryKind::own:
+      return "private";
+    case MemoryKind::registered:
+      return "registered";
+    case MemoryKind::allocated:
+      return "allocated";
+  }
+  return "?";
+}
+
+Result<MemoryKind> parse_memory(std::string_view text) {
+  for (const auto kind : {MemoryKind::own, MemoryKind::registered, MemoryKind::allocated}) {
+    if (text == name_of(kind)) return kind;
+  }
+  return error(Code::invalid_argument, "'{}' is not private, registered or allocated", text);
+}
+
 std::string_view short_name(DataType type) noexcept {
   switch (type) {
     case DataType::float32:

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/operator.h"
+#include "common/options.h"
 #include "tutti/types.h"
 
 namespace tutti::perf {
@@ -13,6 +14,10 @@ namespace tutti::perf {
 std::string_view short_name(DataType type) noexcept;
 // "prod" for product, "avg" for average; "mulsum".
 std::string_view short_name(Operator op) noexcept;
+
+// "private", "registered", "allocated": as the command line has them.
+std::string_view name_of(MemoryKind kind) noexcept;
+Result<MemoryKind> parse_memory(std::string_view text);
 
 // "all", or names separated by commas, ours or nccl-tests'. An error lists the known names.
 Result<std::vector<DataType>> parse_data_types(std::string_view text);

@@ -73,6 +73,21 @@ void add_operation(CLI::App& app, Options& options) {
       ->capture_default_str();
 }
 
+// -R is nccl-tests': no, local or symmetric registration.
+void add_memory(CLI::App& app, Options& options) {
+  app.add_option("--memory",
+                 "Whose memory the buffers are: private (the program's), registered (the same, "
+                 "known to the communicator beforehand), allocated (the communicator's)")
+      ->check(checked(parse_memory))
+      ->each([&options](const std::string& text) { options.memory = *parse_memory(text); })
+      ->type_name("KIND")
+      ->default_str("private");
+  app.add_option("-R,--local_register", options.memory,
+                 "The same as a number: 0 private, 1 registered, 2 allocated")
+      ->check(CLI::Range(0, 2))
+      ->type_name("0|1|2");
+}
+
 void add_measurement(CLI::App& app, Options& options) {
   add_threads(app, options.threads);
   app.add_option("-z,--blocking", options.blocking,
@@ -129,7 +144,6 @@ void add_gpu_options(CLI::App& app) {
       {"-p,--parallel_init", "0", "threads always join in parallel here"},
       {"-y,--stream_null", "0", "there are no CUDA streams here"},
       {"-G,--cudagraph", "0", "there are no CUDA graphs here"},
-      {"-R,--local_register", "0", "there is no buffer registration here"},
       {"-x,--cta_policy", "0", "there are no CTAs here"},
       {"-D,--device_implementation", "0", "there is no device API here"},
       {"-V,--device_cta_count", "16", "there are no CTAs here"},
@@ -189,6 +203,7 @@ ParsedOptions parse_options(const std::string& program, const std::vector<std::s
   add_sweep(app, options);
   add_iterations(app, options);
   add_operation(app, options);
+  add_memory(app, options);
   add_measurement(app, options);
   add_output(app, options);
   add_gpu_options(app);

@@ -25,6 +25,13 @@ enum class Blocking : int {
   barrier_not_timed,  // a barrier after each iteration, outside the measured time
 };
 
+// Whose memory the buffers are.
+enum class MemoryKind : int {
+  own,         // the program's: "private"
+  registered,  // the same, known to the communicator beforehand
+  allocated,   // the communicator's
+};
+
 struct Options {
   int threads = 1;
   Sweep sweep{32 << 20, 32 << 20, 1 << 20, 1};
@@ -42,6 +49,7 @@ struct Options {
   bool report_timestamps = false;
   Average average = Average::mean;
   std::int64_t unalign = 0;
+  MemoryKind memory = MemoryKind::own;
   bool per_iteration = false;
   std::int64_t skipped_iterations = 0;
   std::string output_file;

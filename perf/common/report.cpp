@@ -1,5 +1,7 @@
 #include "common/report.h"
 
+#include "common/names.h"
+
 namespace tutti::perf {
 namespace {
 
@@ -25,6 +27,7 @@ Json config_json(const Report& report) {
   config["blocking_collectives"] = static_cast<int>(options.blocking);
   config["average"] = static_cast<int>(options.average);
   config["unalign"] = options.unalign;
+  config["memory"] = name_of(options.memory);
   config["per_iter_timing"] = options.per_iteration;
   config["skipped_iterations"] = options.skipped_iterations;
   config["devices"] = Json::array();

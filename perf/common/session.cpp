@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/try.h"
 #include "common/gather.h"
+#include "common/memory_source.h"
 #include "common/names.h"
 
 namespace tutti::perf {
@@ -124,7 +125,8 @@ Status Session::limit_to_memory() {
 
 Status Session::run_type(DataType type, Operator op, int root) {
   const auto element_bytes = static_cast<std::int64_t>(size_of(type));
-  auto allocated = Buffers::create(options_.sweep.max_bytes, options_.unalign * element_bytes);
+  auto allocated = Buffers::create(options_.sweep.max_bytes, options_.unalign * element_bytes,
+                                   memory_source(communicator_, options_.memory));
   TUTTI_TRY(agree(allocated.status()));
   Buffers buffers = std::move(allocated).value();
   const int rank = communicator_.rank();

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "common/names.h"
+
 namespace tutti::perf {
 namespace {
 
@@ -102,6 +104,9 @@ std::string preamble(const std::string& program, const Options& options,
       options.warmup_iterations, options.iterations, options.aggregated_iterations, options.checks,
       options.unalign);
   text += blocking_line(options.blocking);
+  if (options.memory != MemoryKind::own) {
+    text += fmt::format("# Memory: {}\n", name_of(options.memory));
+  }
   if (options.per_iteration) {
     text += fmt::format(
         "# Per-Iteration Report: i_* use the slowest rank of each iteration, {} "

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 namespace tutti::perf {
 namespace {
@@ -59,6 +61,33 @@ TEST(Buffers, GuardsShowWhatWasWrittenOutside) {
   window.data()[100] = std::byte{1};
   window.data()[163] = std::byte{1};
   EXPECT_EQ(all.damaged_guard_bytes(100), 3);
+}
+
+TEST(Buffers, ComeFromWhereTheyAreTold) {
+  int given_back = 0;
+  std::vector<std::byte> memory(3 * 8192);
+  std::byte* next = memory.data();
+  {
+    auto all = Buffers::create(100, 0, [&](std::size_t bytes) -> Result<Buffers::Memory> {
+      EXPECT_LE(bytes, 8192u);
+      return Buffers::Memory(std::exchange(next, next + 8192), [&](auto) { ++given_back; });
+    });
+    ASSERT_TRUE(all.ok());
+    EXPECT_EQ(all->whole_send().data(), memory.data());
+    EXPECT_EQ(all->whole_recv().data(), memory.data() + 8192);
+  }
+  EXPECT_EQ(given_back, 2);
+}
+
+TEST(Buffers, ThatTheirSourceDoesNotHaveSayWhy) {
+  int left = 1;
+  const auto created = Buffers::create(100, 0, [&](std::size_t bytes) -> Result<Buffers::Memory> {
+    if (left-- > 0) return Buffers::private_memory(bytes);
+    return Status::error(Code::unavailable, "none is left");
+  });
+  EXPECT_EQ(created.status().code(), Code::unavailable);
+  EXPECT_EQ(created.status().message(),
+            "cannot have two buffers of 4096 bytes: none is left; give a smaller --maxbytes");
 }
 
 TEST(Buffers, ThatDoNotFitSaySo) {

@@ -58,6 +58,7 @@ class MpiPerf(unittest.TestCase):
                 (["-t", "2"], "--nthreads must be 1: a rank of MPI is a process; start more with "
                               "mpirun -n"),
                 (["-T", "5"], "--timeout must be 0: MPI's calls wait for ever; use mpirun "),
+                (["--memory", "allocated"], "--memory must be private: the communicator's memory "),
                 (["-m", "2"], "--agg_iters must be 1: the calls of MPI that are measured are "
                               "blocking ones"),
                 (["--bogus"], "--bogus\nTry mpi_perf --help.")):

@@ -205,8 +205,21 @@ TEST(Options, BadValuesAreNamed) {
   EXPECT_THAT(refusal({"--min-busbw", "-1"}), HasSubstr("--min-busbw"));
 }
 
+TEST(Options, OfMemoryAreNamesOrNcclTestsNumbers) {
+  EXPECT_EQ(good({}).memory, MemoryKind::own);
+  EXPECT_EQ(good({"--memory", "private"}).memory, MemoryKind::own);
+  EXPECT_EQ(good({"--memory", "registered"}).memory, MemoryKind::registered);
+  EXPECT_EQ(good({"--memory", "allocated"}).memory, MemoryKind::allocated);
+  EXPECT_EQ(good({"-R", "0"}).memory, MemoryKind::own);
+  EXPECT_EQ(good({"-R", "1"}).memory, MemoryKind::registered);
+  EXPECT_EQ(good({"--local_register", "2"}).memory, MemoryKind::allocated);
+  EXPECT_THAT(refusal({"--memory", "shared"}),
+              HasSubstr("'shared' is not private, registered or allocated"));
+  EXPECT_THAT(refusal({"-R", "3"}), HasSubstr("--local_register"));
+}
+
 TEST(Options, OfGpusAreAcceptedAtTheirNeutralValueOnly) {
-  good({"-g", "1", "-G", "0", "-y", "0", "-R", "0", "-p", "0"});
+  good({"-g", "1", "-G", "0", "-y", "0", "-p", "0"});
   EXPECT_THAT(refusal({"-g", "8"}), HasSubstr("must be 1, not \"8\""));
   EXPECT_THAT(refusal({"-g", "8"}), HasSubstr("a rank here is a CPU process or thread"));
   EXPECT_THAT(refusal({"-G", "4"}), HasSubstr("there are no CUDA graphs here"));

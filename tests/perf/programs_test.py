@@ -103,6 +103,14 @@ class Launched(unittest.TestCase):
                                          "1", "-d", "all", "-o", "all"))
         self.check(done, 14 * 6 + 8 * 3)
 
+    def test_memory_of_every_kind(self):
+        for kind in ("private", "registered", "allocated"):
+            with self.subTest(kind):
+                done = launch.run(launch.command("tutti", 3, ALL_REDUCE, "-b", "64K", "-e", "1M",
+                                                 "-f", "16", "-n", "2", "--memory", kind))
+                self.check(done, 2)
+                self.assertEqual(done.stdout.count(f"# Memory: {kind}"), int(kind != "private"))
+
     def test_bad_input_ends_every_rank(self):
         for launcher in launch.launchers():
             with self.subTest(launcher):
@@ -230,8 +238,9 @@ class Overlap(unittest.TestCase):
                       for name in ("ASAN_OPTIONS", "TSAN_OPTIONS")}
         done = launch.run([OVERLAP, "-b", "512T", "-e", "512T"], **sanitizers)
         self.assertEqual(done.returncode, 3, done.stdout)
-        self.assertRegex(done.stderr, r"overlap_perf: rank 0 on \S+: unavailable: cannot allocate "
-                         r"two buffers of \d+ bytes; give a smaller --maxbytes")
+        self.assertRegex(done.stderr, r"overlap_perf: rank 0 on \S+: unavailable: cannot have two "
+                         r"buffers of \d+ bytes: there is too little memory; give a smaller "
+                         r"--maxbytes")
 
 
 class Threads(unittest.TestCase):
@@ -243,7 +252,8 @@ class Threads(unittest.TestCase):
 
     def test_options_that_change_how_it_runs(self):
         for extra in (["-m", "3"], ["-z", "1"], ["-z", "3"], ["-u", "1"], ["-C", "1"], ["-a", "0"],
-                      ["-N", "2"], ["-c", "3"], ["-w", "0"], ["-T", "60"]):
+                      ["-N", "2"], ["-c", "3"], ["-w", "0"], ["-T", "60"],
+                      ["--memory", "registered"], ["-R", "2"]):
             with self.subTest(extra):
                 done = self.run_threads(2, *extra)
                 self.assertEqual(done.returncode, 0, done.stderr)

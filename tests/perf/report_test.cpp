@@ -44,6 +44,7 @@ TEST(Report, HoldsWhatWasMeasured) {
   EXPECT_EQ(read["args"][1], "8 \"quoted\"");
   EXPECT_EQ(read["config"]["ranks"], 2);
   EXPECT_EQ(read["config"]["step_factor"], 2);
+  EXPECT_EQ(read["config"]["memory"], "private");
   EXPECT_EQ(read["config"]["devices"][1]["pid"], 11);
   const json& row = read["results"][0];
   EXPECT_EQ(row["size"], 8);

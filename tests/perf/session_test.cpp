@@ -5,8 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
+#include <memory>
+#include <utility>
 
 namespace tutti {
 
@@ -15,6 +18,8 @@ struct Behaviour {
   int operations = 0;  // all-reduces of float32, which are those under test
   std::function<void(std::byte* recv, std::size_t bytes)> damage;
   std::function<Status(int operation)> fail;
+  std::size_t registered_bytes = 0;
+  std::size_t most_registered_bytes = 0;
 };
 Behaviour behaviour;
 
@@ -66,6 +71,35 @@ Status Communicator::broadcast(const void* send, void* recv, std::int64_t count,
                                int) {
   std::memmove(recv, send, static_cast<std::size_t>(count) * size_of(type));
   return {};
+}
+
+// Allocates nothing; knows what it was told of, last and now.
+Result<Memory> Communicator::allocate(std::size_t) {
+  return Status::error(Code::unavailable, "the stand-in has no memory");
+}
+struct RegisteredMemory::State {
+  std::size_t bytes = 0;
+  ~State() { behaviour.registered_bytes -= bytes; }
+};
+RegisteredMemory::RegisteredMemory() noexcept = default;
+RegisteredMemory::RegisteredMemory(std::unique_ptr<State> state) noexcept
+    : state_(std::move(state)) {}
+RegisteredMemory::RegisteredMemory(RegisteredMemory&&) noexcept = default;
+RegisteredMemory& RegisteredMemory::operator=(RegisteredMemory&&) noexcept = default;
+RegisteredMemory::~RegisteredMemory() = default;
+Result<RegisteredMemory> Communicator::register_memory(const void*, std::size_t bytes) {
+  behaviour.registered_bytes += bytes;
+  behaviour.most_registered_bytes =
+      std::max(behaviour.most_registered_bytes, behaviour.registered_bytes);
+  return RegisteredMemory(std::make_unique<RegisteredMemory::State>(bytes));
+}
+struct Memory::State {};
+Memory::Memory() noexcept = default;
+Memory::Memory(Memory&&) noexcept = default;
+Memory& Memory::operator=(Memory&&) noexcept = default;
+Memory::~Memory() = default;
+void* Memory::data() const noexcept {
+  return nullptr;
 }
 
 Work::Work() noexcept = default;
@@ -202,6 +236,19 @@ TEST_F(SessionTest, ChecksTheRootBeforeAnythingElse) {
 TEST_F(SessionTest, SaysThatMemoryIsShort) {
   EXPECT_EQ(run({"-b", "512T", "-e", "512T"}), ExitCode::environment);
   EXPECT_THAT(err_, HasSubstr("--minbytes 562949953421312 needs more memory than there is"));
+}
+
+TEST_F(SessionTest, RegistersItsBuffersWhereThatIsAsked) {
+  EXPECT_EQ(run({"--memory", "registered"}), ExitCode::ok);
+  EXPECT_THAT(out_, HasSubstr("# Memory: registered\n"));
+  EXPECT_EQ(behaviour.most_registered_bytes, 2u * 4096);
+  EXPECT_EQ(behaviour.registered_bytes, 0u);
+}
+
+TEST_F(SessionTest, SaysThatTheCommunicatorHasNoMemory) {
+  EXPECT_EQ(run({"--memory", "allocated"}), ExitCode::environment);
+  EXPECT_THAT(err_, HasSubstr("cannot have two buffers of 4096 bytes: the stand-in has no memory; "
+                              "give a smaller --maxbytes"));
 }
 
 TEST_F(SessionTest, LoopsOverTypesOperatorsAndCycles) {

@@ -106,6 +106,14 @@ TEST(Table, BlockingAndCpuTimeAreNamed) {
   EXPECT_NE(text.find("# Blocking Enabled: barrier after each iteration \n"), std::string::npos);
 }
 
+TEST(Table, MemoryThatIsNotTheProgramsIsNamed) {
+  Options options;
+  EXPECT_EQ(preamble("all_reduce_perf", options, {}).find("# Memory"), std::string::npos);
+  options.memory = MemoryKind::allocated;
+  EXPECT_NE(preamble("all_reduce_perf", options, {}).find("\n# Memory: allocated\n"),
+            std::string::npos);
+}
+
 TEST(Table, ConclusionIsThatOfNcclTests) {
   Options options;
   EXPECT_EQ(conclusion("all_reduce_perf", options, {0, 41.2, {}}),
