@@ -7,11 +7,21 @@
 
 using tutti::c_api::created;
 
+namespace {
+
+tutti_memory* wrap_memory(tutti::Memory memory) {
+  return new tutti_memory{std::move(memory)};
+}
+tutti_registered_memory* wrap_registered_memory(tutti::RegisteredMemory memory) {
+  return new tutti_registered_memory{std::move(memory)};
+}
+
+}  // namespace
+
 tutti_status* tutti_comm_allocate(tutti_comm* comm, size_t bytes, tutti_memory** memory) noexcept {
   return created(
       __func__, {{"comm", comm != nullptr}}, memory, "memory",
-      [&] { return comm->communicator.allocate(bytes); },
-      [](tutti::Memory made) { return new tutti_memory{std::move(made)}; });
+      [&] { return comm->communicator.allocate(bytes); }, wrap_memory);
 }
 
 void* tutti_memory_data(const tutti_memory* memory) noexcept {
@@ -30,8 +40,7 @@ tutti_status* tutti_comm_register_memory(tutti_comm* comm, const void* data, siz
                                          tutti_registered_memory** memory) noexcept {
   return created(
       __func__, {{"comm", comm != nullptr}}, memory, "memory",
-      [&] { return comm->communicator.register_memory(data, bytes); },
-      [](tutti::RegisteredMemory made) { return new tutti_registered_memory{std::move(made)}; });
+      [&] { return comm->communicator.register_memory(data, bytes); }, wrap_registered_memory);
 }
 
 void tutti_registered_memory_free(tutti_registered_memory* memory) noexcept {
