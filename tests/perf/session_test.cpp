@@ -78,8 +78,12 @@ Result<Memory> Communicator::allocate(std::size_t) {
   return Status::error(Code::unavailable, "the stand-in has no memory");
 }
 struct RegisteredMemory::State {
-  std::size_t bytes = 0;
+  explicit State(std::size_t registered) : bytes(registered) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
   ~State() { behaviour.registered_bytes -= bytes; }
+
+  std::size_t bytes;
 };
 RegisteredMemory::RegisteredMemory() noexcept = default;
 RegisteredMemory::RegisteredMemory(std::unique_ptr<State> state) noexcept
