@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "base/deadline.h"
 #include "transport/pattern.h"
@@ -17,6 +19,7 @@
 #include "transport/rdma/queue_pair.h"
 #include "transport/rdma/rail.h"
 #include "transport/rdma/registration_cache.h"
+#include "transport/segment.h"
 
 namespace tutti::transport::rdma {
 namespace {
@@ -58,13 +61,13 @@ class RegistrationCacheOnDevices : public testing::Test {
     cache_.reset();
   }
 
-  // Whether the device sends what `pages` holds now; out of the memory itself, by the cache.
-  void expect_sent(const Pages& pages, std::uint64_t key) {
-    const Region* region = cache_->acquire(pages.data(), pages.bytes());
+  // Whether the device sends what `bytes` hold now; out of the memory itself, by the cache.
+  void expect_sent(std::span<const std::byte> bytes, std::uint64_t key) {
+    const Region* region = cache_->acquire(bytes.data(), bytes.size());
     ASSERT_NE(region, nullptr) << cache_->off_reason();
     std::memset(target_->data(), 0, target_->bytes());
-    ibv_sge from{reinterpret_cast<std::uint64_t>(pages.data()),
-                 static_cast<std::uint32_t>(pages.bytes()), region->lkey(0)};
+    ibv_sge from{reinterpret_cast<std::uint64_t>(bytes.data()),
+                 static_cast<std::uint32_t>(bytes.size()), region->lkey(0)};
     ibv_send_wr work{};
     work.sg_list = &from;
     work.num_sge = 1;
@@ -80,7 +83,10 @@ class RegistrationCacheOnDevices : public testing::Test {
     ASSERT_EQ(completion.status, IBV_WC_SUCCESS);
     pairs_[0]->retire(WorkId::decode(completion.wr_id).count);
     cache_->release(region);
-    EXPECT_EQ(find_damage({target_->data(), pages.bytes()}, key), -1);
+    EXPECT_EQ(find_damage({target_->data(), bytes.size()}, key), -1);
+  }
+  void expect_sent(const Pages& pages, std::uint64_t key) {
+    expect_sent(std::span(pages.data(), pages.bytes()), key);
   }
   static void fill(const Pages& pages, std::uint64_t key) {
     fill_pattern({pages.data(), pages.bytes()}, key);
@@ -120,6 +126,25 @@ TEST_F(RegistrationCacheOnDevices, PagesThatWereOnlyReadAreNotTheZeroPage) {
   fill(pages, 5);
   expect_sent(pages, 5);
   EXPECT_EQ(cache_->counts().registrations, 1u);
+}
+
+// What Communicator::allocate() gives: a device that only reads may have it.
+TEST_F(RegistrationCacheOnDevices, SendsFromAMemoryFileThatIsKept) {
+  const std::size_t bytes = kPages * page_bytes();
+  auto file = make_memory_file(bytes);
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  void* const mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file->get(), 0);
+  ASSERT_NE(mapped, MAP_FAILED);
+  const std::span memory(static_cast<std::byte*>(mapped), bytes);
+  fill_pattern(memory, 8);
+  EXPECT_EQ(cache_->acquire(memory.data(), bytes), nullptr) << "it is a file, and nobody's";
+  const Status kept = cache_->keep(memory.data(), bytes);
+  ASSERT_TRUE(kept.ok()) << kept.message();
+  expect_sent(memory, 8);
+  fill_pattern(memory, 9);
+  expect_sent(memory, 9);
+  cache_->forget(memory.data());
+  ASSERT_EQ(::munmap(mapped, bytes), 0);
 }
 
 // After fork() pages are shared until somebody writes; registered ones must stay the parent's.
