@@ -53,6 +53,17 @@ def all_reduce_of_2_ranks(session):
         session.expect(text, "Out of bounds values : 0 OK")
 
 
+def memory_of_every_kind(session):
+    """What ranks of one node share is sent by the devices too."""
+    for kind in ("registered", "allocated"):
+        text = session.run([session.program("perf/all_reduce_perf"), "-b", "1M", "-e", "1M", "-n",
+                            "2", "--memory", kind],
+                           per_node=2, **{**RDMA, "TUTTI_TRANSPORT": "shm,rdma"})
+        if session.node == 0:
+            session.expect(text, f"Memory: {kind}")
+            session.expect(text, "Out of bounds values : 0 OK")
+
+
 def loop(session, operations, **environment):
     """An endless-looking job of one rank per node, under way."""
     job = session.start(session.probe("loop", operations, LOOP_BYTES), **RDMA, **environment)
@@ -136,6 +147,7 @@ def last_rail_dies(session):
 
 if __name__ == "__main__":
     bed.main(__doc__, [verbs, matrix_over_tcp, matrix_of_2_ranks, matrix_of_4_ranks,
-                       matrix_of_4_ranks_with_shm, all_reduce_of_2_ranks, rail_dies,
+                       matrix_of_4_ranks_with_shm, all_reduce_of_2_ranks,
+                       memory_of_every_kind, rail_dies,
                        rail_dies_and_comes_back, link_flap, one_percent_loss, silent_path_dies,
                        last_rail_dies])
