@@ -9,8 +9,9 @@ namespace tutti::runtime {
 
 namespace {
 
-// Largest message of the all-reduce in one step of the board.
-constexpr std::int64_t kSmallBytes = 8 << 10;
+// Largest message of the all-reduce in one step of the board: longer ones are taken where they lie,
+// if they were allocated.
+constexpr std::int64_t kSmallBytes = 2 << 10;
 
 // From here on a reduce among as many ranks shares the work out; among fewer the root is as fast.
 constexpr std::int64_t kSharedReduceBytes = 256 << 10;

@@ -97,8 +97,8 @@ struct EngineArea {
   Counter consumed;  // the last step whose posts this rank needs no more
   Counter revoked;   // the last step whose data, outside its slot, it no longer keeps as it was
   // Tiled all_reduce.
-  Staged staged;
-  Counter reduced;  // tiles whose own chunk this rank has reduced, or whose input it has read
+  Staged staged[2];  // of even and odd tiles
+  Counter reduced;   // tiles whose own chunk this rank has reduced, or whose input it has read
   // Large all_reduce of allocated memory.
   Announcement announced;
   Counter through;  // the last such all_reduce that this rank is through with

@@ -48,7 +48,8 @@ Result<bool> DirectAllReduce::announce(const Operation& operation, std::uint64_t
   bool all = true;
   TUTTI_TRY(board_.wait_all([&](const EngineArea& area) {
     if (area.announced.number.load(std::memory_order_acquire) >= number_) return true;
-    if (area.staged.tiles.load(std::memory_order_acquire) <= tiles_before) return false;
+    if (area.staged[tiles_before % 2].tiles.load(std::memory_order_acquire) <= tiles_before)
+      return false;
     all = false;
     return true;
   }));

@@ -12,10 +12,17 @@ using plan::Range;
 
 namespace {
 
-// Up to here every rank reduces all of the message: one flag round less, n - 1 times the reading.
-constexpr std::int64_t whole_bytes(int ranks) {
-  constexpr std::int64_t kBytes = 64 << 10;
-  return std::min(kBytes, 2 * kBytes / ranks);
+// Up to here every rank reduces all of the message: no results to collect, n - 1 times the reading.
+constexpr std::int64_t short_bytes(int ranks) {
+  constexpr std::int64_t kMost = 16 << 10;
+  return std::min(kMost, 2 * kMost / ranks);
+}
+
+// And up to here when all lend their send buffers, which are read from here on.
+constexpr std::int64_t kLentBytes = 8 << 10;
+constexpr std::int64_t most_lent_bytes(int ranks) {
+  constexpr auto kMost = static_cast<std::int64_t>(kTileBytes);
+  return kMost / ((ranks - 1) * (ranks - 1));
 }
 
 // Of each source, what is read from its process at a time: enough to be worth a system call, and
@@ -39,13 +46,18 @@ Status Tiles::run(const Operation& operation) {
   constexpr auto tile_bytes = static_cast<std::int64_t>(kTileBytes);
   alignment_ = kEngineAlignmentBytes / operation.element_bytes();
   store_ = bytes >= kEngineStreamingBytes && !operation.in_place ? Store::streaming : Store::cached;
-  TUTTI_TRY_ASSIGN(in_place_, reach_.processes_open());
-  block_bytes_ = in_place_ ? read_bytes(board_.ranks()) : kEngineBlockBytes;
-  const bool whole =
-      operation.collective == Collective::all_reduce && bytes <= whole_bytes(board_.ranks());
-  tiles_ = whole ? 1 : (bytes + tile_bytes - 1) / tile_bytes;
+  tiles_ = (bytes + tile_bytes - 1) / tile_bytes;
+  lends_ = false;
+  const bool all = operation.collective == Collective::all_reduce;
+  short_ = all && bytes <= short_bytes(board_.ranks());
+  if (all && bytes >= kLentBytes && bytes <= most_lent_bytes(board_.ranks())) {
+    TUTTI_TRY_ASSIGN(lends_, reach_.processes_open());
+    // What is overwritten must not be read meanwhile. And it was written by this core, where the
+    // kernel's copy is far slower than ours: 3 GB/s in place of 10.
+    lends_ = lends_ && !operation.in_place;
+  }
   step_ = board_.take_steps(1);
-  Status status = whole ? run_whole(operation) : run_chunks(operation);
+  Status status = run_tiles(operation);
   if (!status.ok()) {
     board_.revoke(step_);
     return status;
@@ -54,33 +66,16 @@ Status Tiles::run(const Operation& operation) {
   return {};
 }
 
-Status Tiles::run_whole(const Operation& operation) {
-  if (!in_place_) {
-    copy_block(board_.mine().stage[number(0) % 2], operation.send, operation.bytes(),
-               Store::cached);
-  }
-  say_staged(1, operation);
-  TUTTI_TRY(wait_staged(0));
-  TUTTI_TRY(find_sources(operation, 0, 0, 0, operation.bytes(), /*copies=*/true));
-  say_reduced(0);
-  // The result goes where others may still be reading.
-  if (in_place_ && operation.in_place) TUTTI_TRY(wait_reduced(0));
-  device::kernels(operation.type, operation.reduction.op())
-      .reduce_many(operation.recv, sources_.data(), board_.ranks(),
-                   static_cast<std::size_t>(operation.count), board_.ranks(), Store::cached);
-  if (in_place_ && !operation.in_place) TUTTI_TRY(wait_reduced(0));
-  return {};
-}
-
-Status Tiles::run_chunks(const Operation& operation) {
-  if (in_place_) {
-    say_staged(tiles_, operation);
+Status Tiles::run_tiles(const Operation& operation) {
+  if (lends_) {
+    say_staged(0, operation);  // the only tile
   } else {
     stage(operation, 0);
   }
   for (std::int64_t tile = 0; tile < tiles_; ++tile) {
-    if (!in_place_ && tile + 1 < tiles_) stage(operation, tile + 1);
-    if (!in_place_ || tile == 0) TUTTI_TRY(wait_staged(tile));
+    if (!lends_ && tile + 1 < tiles_) stage(operation, tile + 1);
+    TUTTI_TRY(wait_staged(tile));
+    if (tile == 0 && (short_ || all_lend())) return reduce_whole(operation);
     TUTTI_TRY(reduce_chunk(operation, tile));
     say_reduced(tile);
     TUTTI_TRY(wait_reduced(tile));
@@ -89,12 +84,33 @@ Status Tiles::run_chunks(const Operation& operation) {
   return {};
 }
 
+bool Tiles::all_lend() {
+  for (int rank = 0; rank < board_.ranks(); ++rank) {
+    if (staged(board_.area(rank), 0).place.process == 0) return false;
+  }
+  return true;
+}
+
+Status Tiles::reduce_whole(const Operation& operation) {
+  const std::int64_t block = read_bytes(board_.ranks());
+  for (std::int64_t done = 0; done < operation.bytes(); done += block) {
+    const std::int64_t bytes = std::min(block, operation.bytes() - done);
+    TUTTI_TRY(find_sources(operation, 0, done, done, bytes));
+    device::kernels(operation.type, operation.reduction.op())
+        .reduce_many(at(operation.recv, done), sources_.data(), board_.ranks(),
+                     static_cast<std::size_t>(bytes / operation.element_bytes()), board_.ranks(),
+                     store_);
+  }
+  say_reduced(tiles_ - 1);
+  return lends_ ? wait_reduced(tiles_ - 1) : Status();
+}
+
 Status Tiles::wait_staged(std::int64_t tile) {
-  TUTTI_TRY(board_.wait_all([count = number(tile) + 1](const EngineArea& area) {
-    return area.staged.tiles.load(std::memory_order_acquire) >= count;
+  TUTTI_TRY(board_.wait_all([this, tile](const EngineArea& area) {
+    return staged(area, tile).tiles.load(std::memory_order_acquire) > number(tile);
   }));
   for (int rank = 0; tile == 0 && rank < board_.ranks(); ++rank) {
-    TUTTI_TRY(board_.check(board_.area(rank).staged.tag, rank));
+    TUTTI_TRY(board_.check(staged(board_.area(rank), 0).tag, rank));
   }
   return {};
 }
@@ -105,11 +121,11 @@ Status Tiles::wait_reduced(std::int64_t tile) {
   });
 }
 
-void Tiles::say_staged(std::int64_t tiles, const Operation& operation) {
-  Staged& staged = board_.mine().staged;
-  staged.tag = board_.tag();
-  if (in_place_) staged.place = reach_.in_process(operation.send);
-  staged.tiles.store(number(tiles), std::memory_order_release);
+void Tiles::say_staged(std::int64_t tile, const Operation& operation) {
+  Staged& own = board_.mine().staged[number(tile) % 2];
+  own.tag = board_.tag();
+  own.place = lends_ ? reach_.in_process(operation.send) : ProcessPlace();
+  own.tiles.store(number(tile) + 1, std::memory_order_release);
   board_.ring();
 }
 
@@ -130,38 +146,39 @@ void Tiles::stage(const Operation& operation, std::int64_t tile) {
   const std::int64_t element_bytes = operation.element_bytes();
   const Range whole = range(operation, tile);
   // The own chunk is reduced straight from the send buffer.
-  const Range own = chunk(whole, board_.rank());
+  const Range own = short_ ? Range{whole.count, 0} : chunk(whole, board_.rank());
   std::byte* const buffer = board_.mine().stage[number(tile) % 2];
   const std::byte* const send = at(operation.send, whole.begin * element_bytes);
   copy_block(buffer, send, own.begin * element_bytes, Store::cached);
   copy_block(at(buffer, own.end() * element_bytes), at(send, own.end() * element_bytes),
              (whole.count - own.end()) * element_bytes, Store::cached);
-  say_staged(tile + 1, operation);
+  say_staged(tile, operation);
 }
 
 Status Tiles::find_sources(const Operation& operation, std::int64_t tile, std::int64_t offset,
-                           std::int64_t in_stage, std::int64_t bytes, bool copies) {
-  const auto read = static_cast<std::size_t>(in_place_ ? bytes : 0);
-  const std::size_t needed = read * sources_.size();
-  if (scratch_.size() < needed) scratch_.resize(needed);
+                           std::int64_t in_stage, std::int64_t bytes) {
+  bool lent = false;
   for (int rank = 0; rank < board_.ranks(); ++rank) {
     const auto index = static_cast<std::size_t>(rank);
-    const EngineArea& theirs = board_.area(rank);
+    const ProcessPlace& place = staged(board_.area(rank), 0).place;
     const void*& source = sources_[index];
     if (rank == board_.rank()) {
       source = at(operation.send, offset);
-    } else if (!in_place_) {
-      source = theirs.stage[number(tile) % 2] + in_stage;
-    } else if (const std::byte* const here = reach_.address(theirs.staged.place);
-               here != nullptr && !copies) {
+    } else if (place.process == 0) {
+      source = board_.area(rank).stage[number(tile) % 2] + in_stage;
+    } else if (const std::byte* const here = reach_.address(place); here != nullptr) {
+      lent = true;
       source = here + offset;
     } else {
-      std::byte* const copy = scratch_.data() + index * read;
-      TUTTI_TRY(reach_.read(rank, theirs.staged.place, {offset, bytes}, copy));
+      lent = true;
+      const auto block = static_cast<std::size_t>(read_bytes(board_.ranks()));
+      if (scratch_.empty()) scratch_.resize(block * sources_.size());
+      std::byte* const copy = scratch_.data() + index * block;
+      TUTTI_TRY(reach_.read(rank, place, {offset, bytes}, copy));
       source = copy;
     }
   }
-  return in_place_ ? board_.check_kept(step_) : Status();
+  return lent ? board_.check_kept(step_) : Status();
 }
 
 Status Tiles::reduce_chunk(const Operation& operation, std::int64_t tile) {
@@ -170,13 +187,12 @@ Status Tiles::reduce_chunk(const Operation& operation, std::int64_t tile) {
   const Range own = chunk(whole, board_.rank());
   const device::Kernels& kernels = device::kernels(operation.type, operation.reduction.op());
   std::byte* const result = board_.mine().result[number(tile) % 2];
-  const std::int64_t block = block_bytes_ / element_bytes;
+  const std::int64_t block = kEngineBlockBytes / element_bytes;
   for (std::int64_t done = 0; done < own.count; done += block) {
     const std::int64_t n = std::min(block, own.count - done);
     const std::int64_t in_tile = (own.begin + done) * element_bytes;
     const std::int64_t in_buffer = whole.begin * element_bytes + in_tile;
-    TUTTI_TRY(find_sources(operation, tile, in_buffer, in_tile, n * element_bytes,
-                           /*copies=*/false));
+    TUTTI_TRY(find_sources(operation, tile, in_buffer, in_tile, n * element_bytes));
     std::byte* const reduced = at(result, done * element_bytes);
     kernels.reduce_many(reduced, sources_.data(), board_.ranks(), static_cast<std::size_t>(n),
                         board_.ranks(), Store::cached);

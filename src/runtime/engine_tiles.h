@@ -26,21 +26,27 @@ class Tiles {
   std::uint64_t before() const { return before_; }
 
  private:
-  // All of a short all_reduce by every rank.
-  Status run_whole(const Operation& operation);
-  Status run_chunks(const Operation& operation);
+  Status run_tiles(const Operation& operation);
+  // An all_reduce, all of it by every rank, when it is short or all lend their send buffers. A
+  // stage is rewritten two tiles later; its owner gets there only after everyone has staged the
+  // tile in between, and each rank does that after it has read the earlier one.
+  bool all_lend();
+  Status reduce_whole(const Operation& operation);
   // Waits until everybody has staged the tile, or has read or reduced its part of it.
   Status wait_staged(std::int64_t tile);
   Status wait_reduced(std::int64_t tile);
-  void say_staged(std::int64_t tiles, const Operation& operation);
+  void say_staged(std::int64_t tile, const Operation& operation);
   void say_reduced(std::int64_t tile);
   void stage(const Operation& operation, std::int64_t tile);
   Status reduce_chunk(const Operation& operation, std::int64_t tile);
   void collect(const Operation& operation, std::int64_t tile);
   // Sets the sources of `bytes` of the message: those at `offset` of it, and of its stages at
-  // `in_stage`. `copies`: peers' send buffers may change as soon as this is over.
+  // `in_stage`. Of what is lent, no more than a block at a time.
   Status find_sources(const Operation& operation, std::int64_t tile, std::int64_t offset,
-                      std::int64_t in_stage, std::int64_t bytes, bool copies);
+                      std::int64_t in_stage, std::int64_t bytes);
+  const Staged& staged(const EngineArea& area, std::int64_t tile) const {
+    return area.staged[number(tile) % 2];
+  }
   std::uint64_t number(std::int64_t tile) const {
     return before_ + static_cast<std::uint64_t>(tile);
   }
@@ -52,12 +58,12 @@ class Tiles {
   Board& board_;
   Reach& reach_;
   std::vector<const void*> sources_;  // of a reduction, by rank
-  std::vector<std::byte> scratch_;    // what is read from other processes, block by block
-  std::int64_t block_bytes_ = 0;
+  std::vector<std::byte> scratch_;    // what is read from other processes
   std::uint64_t before_ = 0;
   // The running operation.
   std::uint64_t step_ = 0;  // of the board, by which a failed rank revokes its buffers
-  bool in_place_ = false;   // send buffers are read where they lie, and not staged
+  bool lends_ = false;      // the send buffer is read where it lies, and not staged
+  bool short_ = false;      // every rank reduces all of it
   std::int64_t tiles_ = 0;
   std::int64_t alignment_ = 1;
   device::Store store_ = device::Store::cached;

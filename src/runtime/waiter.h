@@ -32,8 +32,9 @@ struct Patience {
   // For `ranks` waiting ranks that share `cpus`.
   static Patience of(int ranks, int cpus) {
     // 2,000 spins are about 40 us: more than a peer takes for a tile of 128 KiB. Yielding hands the
-    // core to a peer that shares it, which is cheaper than a sleep and its wake-up.
-    if (ranks <= cpus) return {.spins = 2000, .yields = 20};
+    // core to a peer that shares it, which is cheaper than a sleep and its wake-up: those cost 2 us
+    // and more, on virtual machines up to 100. So who has a core to itself sleeps after some 5 ms.
+    if (ranks <= cpus) return {.spins = 2000, .yields = 10000};
     return {.spins = 20, .yields = 200};
   }
 };
