@@ -33,8 +33,12 @@ Exchange::Exchange(Board& board, Reach& reach)
       sources_(static_cast<std::size_t>(board.ranks())) {}
 
 Status Exchange::run(const Operation& operation) {
-  flow_.describe(operation, board_.rank(), board_.ranks());
-  cut(operation);
+  if (const Shape shape(operation); operation.uneven || shape != shape_) {
+    flow_.describe(operation, board_.rank(), board_.ranks());
+    cut(operation);
+    shape_ = shape;
+  }
+  outside_ = false;
   TUTTI_TRY(find_place(operation));
   first_step_ = board_.take_steps(pieces_);
   Status status = run_pieces(operation);
@@ -53,7 +57,6 @@ void Exchange::cut(const Operation& operation) {
   pieces_ = flow_.known
                 ? std::max<std::int64_t>(1, (flow_.largest + piece_bytes_ - 1) / piece_bytes_)
                 : 1;
-  outside_ = false;
   const std::int64_t blocks = plan::has_blocks(operation.collective) ? ranks : 1;
   store_ = flow_.largest * blocks >= kEngineStreamingBytes && !operation.in_place
                ? device::Store::streaming

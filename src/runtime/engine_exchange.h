@@ -28,6 +28,25 @@ class Exchange {
   Status run(const Operation& operation);
 
  private:
+  // What the cut of an even operation depends on: the next one is mostly like the last.
+  struct Shape {
+    Shape() = default;
+    explicit Shape(const Operation& operation)
+        : count(operation.uneven ? -1 : operation.count),
+          root(operation.root),
+          collective(operation.collective),
+          type(operation.type),
+          factor(operation.reduction.factor_kind()),
+          in_place(operation.in_place) {}
+    bool operator==(const Shape&) const = default;
+
+    std::int64_t count = -1;
+    int root = 0;
+    Collective collective = Collective::barrier;
+    DataType type = DataType::float32;
+    Reduction::Factor factor = Reduction::Factor::none;
+    bool in_place = false;
+  };
   // Where data lies that is not staged.
   struct Place {
     Where where = Where::slot;
@@ -84,6 +103,7 @@ class Exchange {
   std::vector<const void*> sources_;
   std::vector<std::byte> scratch_;  // what a reduction reads from other processes
   // The running operation.
+  Shape shape_;
   Flow flow_;
   bool reduces_ = false;
   bool scales_ = false;   // what is staged is multiplied, the own contribution too

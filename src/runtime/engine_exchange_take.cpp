@@ -8,13 +8,6 @@
 
 namespace tutti::runtime {
 
-namespace {
-
-// Of each source, what is read from its process at a time.
-constexpr std::int64_t kReadBytes = 64 << 10;
-
-}  // namespace
-
 // Looks at what a rank posted first. Of the others' blocks, only the table knows.
 Status Exchange::open(const Operation& operation, int sender) {
   Sender& from = senders_[static_cast<std::size_t>(sender)];
@@ -103,8 +96,7 @@ Status Exchange::reduce(const Operation& operation, std::int64_t piece) {
   }
   if (bytes <= 0) return {};
   const device::Kernels& kernels = device::kernels(operation.type, operation.reduction.op());
-  // What is read from other processes stays in the second-level cache until it is reduced.
-  const std::int64_t block = outside_ ? kReadBytes : bytes;
+  const std::int64_t block = outside_ ? read_bytes(board_.ranks()) : bytes;
   for (std::int64_t done = 0; done < bytes; done += block) {
     const std::int64_t n = std::min(block, bytes - done);
     const std::int64_t begin = piece * piece_bytes_ + done;
@@ -129,8 +121,9 @@ Result<const void*> Exchange::source(const Operation& operation, int sender, std
   const Sender& from = senders_[index];
   if (!own && from.base != nullptr) return from.base + from.block.offset + begin;
   if (!own && !from.staged) {
-    if (scratch_.empty()) scratch_.resize(sources_.size() * kReadBytes);
-    std::byte* const copy = scratch_.data() + index * kReadBytes;
+    const auto room = static_cast<std::size_t>(read_bytes(board_.ranks()));
+    if (scratch_.empty()) scratch_.resize(sources_.size() * room);
+    std::byte* const copy = scratch_.data() + index * room;
     TUTTI_TRY(reach_.read(sender, from.place, {from.block.offset + begin, bytes}, copy));
     return copy;
   }

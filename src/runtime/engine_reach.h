@@ -5,6 +5,7 @@
 // Lifetime: an engine's. One thread at a time.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -14,6 +15,14 @@
 #include "transport/heap.h"
 
 namespace tutti::runtime {
+
+// Of each of the others, what a reduction reads from its process at a time: enough to be worth a
+// system call, and all within the second-level cache.
+constexpr std::int64_t read_bytes(int ranks) {
+  constexpr std::int64_t kAtOnce = 256 << 10;
+  constexpr std::int64_t kLeast = 16 << 10;
+  return std::max(kAtOnce / (ranks - 1), kLeast) / kEngineAlignmentBytes * kEngineAlignmentBytes;
+}
 
 class Reach {
  public:

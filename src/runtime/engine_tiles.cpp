@@ -25,16 +25,6 @@ constexpr std::int64_t most_lent_bytes(int ranks) {
   return kMost / ((ranks - 1) * (ranks - 1));
 }
 
-// Of each source, what is read from its process at a time: enough to be worth a system call, and
-// all sources' within the second-level cache.
-constexpr std::int64_t read_bytes(int ranks) {
-  constexpr std::int64_t kAtOnce = 512 << 10;
-  constexpr std::int64_t kLeast = 16 << 10;
-  constexpr std::int64_t kMost = 64 << 10;
-  return std::clamp(kAtOnce / (ranks - 1), kLeast, kMost) / kEngineAlignmentBytes *
-         kEngineAlignmentBytes;
-}
-
 }  // namespace
 
 Tiles::Tiles(Board& board, Reach& reach)

@@ -1,5 +1,7 @@
 #include "transport/doorbell.h"
 
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +20,19 @@ Result<Fd> make_doorbell() {
                  errno_text(errno));
   }
   return fd;
+}
+
+bool register_far_fences() noexcept {
+#ifdef TUTTI_THREAD_SANITIZER
+  return false;
+#else
+  return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+#endif
+}
+
+void far_fence() noexcept {
+  // Should it ever fail, the bound of each sleep finds the work.
+  (void)::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
 }
 
 void write_doorbell(int doorbell) noexcept {

@@ -6,6 +6,11 @@
 // With a full fence between the two steps on both sides, at least one sees the other: the sleeper
 // its work, or the ringer the flag. A flag that the ringer clears is rung exactly once; a ring that
 // comes after the sleeper woke for another reason only makes its next sleep short.
+//
+// The ringer's fence waits until what it published has left its store buffer, which takes a
+// transfer of the line from core to core: half of what a small message costs its sender. So where
+// all processes of a node can, the sleeper makes that fence for them: membarrier(2) interrupts
+// those who run (Linux 4.16). Sleeping takes some microseconds more, and nobody waits who works.
 #pragma once
 
 #include <poll.h>
@@ -35,6 +40,12 @@ Result<Fd> make_doorbell();
 // Cold: writes the eventfd.
 void write_doorbell(int doorbell) noexcept;
 
+// Registers this process, so that far_fence() reaches it. False where the kernel cannot, or a
+// container's filter forbids it. Each process, before its node is made.
+bool register_far_fences() noexcept;
+// A full fence on every thread of every registered process.
+void far_fence() noexcept;
+
 // Orders what was published before it against the flags that are looked at after it: about 6 ns.
 // One serves for any number of doorbells.
 inline void publish_fence() noexcept {
@@ -54,12 +65,18 @@ inline void ring_if_parked(RankLine& line, int doorbell) noexcept {
   if (line.parked.exchange(0, std::memory_order_relaxed) != 0) write_doorbell(doorbell);
 }
 
-inline void announce_sleep(RankLine& line) noexcept {
+// `far`: those who ring leave the fence to us.
+inline void announce_sleep(RankLine& line, bool far) noexcept {
 #ifdef TUTTI_THREAD_SANITIZER
+  (void)far;
   line.parked.exchange(1, std::memory_order_seq_cst);
 #else
   line.parked.store(1, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (far) {
+    far_fence();
+  } else {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  }
 #endif
 }
 

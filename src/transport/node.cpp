@@ -21,6 +21,7 @@ struct Seating {
   std::vector<std::size_t> seats;  // by local rank
   int local_rank = 0;
   std::vector<std::string> names = {};  // by local rank, for messages: "rank 3 (host b)"
+  bool far_fences = false;              // all ranks have them
 };
 
 // Enough for a link's lanes to a few peers; more grow it once.
@@ -65,17 +66,17 @@ class SharedNode final : public Node {
 
   void ring(int local_rank) noexcept override {
     const Bell& bell = bells_[static_cast<std::size_t>(local_rank)];
-    publish_fence();
+    order();
     ring_if_parked(*bell.line, bell.fd);
   }
   void ring_others() noexcept override {
-    publish_fence();
+    order();
     for (const Bell& bell : bells_) {
       if (&bell != &own()) ring_if_parked(*bell.line, bell.fd);
     }
   }
   void ring_self() noexcept override { write_doorbell(own().fd); }
-  void prepare_park() noexcept override { announce_sleep(*own().line); }
+  void prepare_park() noexcept override { announce_sleep(*own().line, seating_.far_fences); }
   void park(std::span<pollfd> fds, int timeout_ms) noexcept override {
     sleep_at_doorbell(own().fd, fds, timeout_ms, poll_scratch_);
   }
@@ -86,6 +87,14 @@ class SharedNode final : public Node {
     RankLine* line;
     int fd;
   };
+  // What was published comes before the look at who sleeps.
+  void order() const noexcept {
+    if (seating_.far_fences) {
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+    } else {
+      publish_fence();
+    }
+  }
   std::size_t seat(int local_rank) const {
     return seating_.seats[static_cast<std::size_t>(local_rank)];
   }
@@ -121,12 +130,14 @@ struct Forming {
 Seating seat_members(const Forming& forming, const std::vector<Card>& cards) {
   if (!forming.outcome(forming.rank).attached) return {{forming.rank}, {0}, 0};
   Seating seating;
+  seating.far_fences = true;
   for (std::size_t seat = 0; seat < forming.group.size(); ++seat) {
     const int r = forming.group[seat];
     if (!forming.outcome(r).attached) continue;
     if (r == forming.rank) seating.local_rank = static_cast<int>(seating.ranks.size());
     seating.ranks.push_back(r);
     seating.seats.push_back(seat);
+    seating.far_fences = seating.far_fences && forming.wish(r).far_fences;
     seating.names.push_back(
         fmt::format("rank {} (host {})", r, cards[static_cast<std::size_t>(r)].host));
   }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/try.h"
 #include "base/wire.h"
+#include "transport/doorbell.h"
 #include "transport/node_attach.h"
 
 namespace tutti::transport {
@@ -56,6 +57,7 @@ Wish local_wish(const Config& config, bool has_hub, const NodeLayout& areas) {
   } else if (allows(config, "shm")) {
     wish.kind = Wish::Kind::shm;
   }
+  wish.far_fences = register_far_fences();
   struct stat info {};
   if (::stat("/proc/self/ns/net", &info) == 0) {
     wish.network_device = info.st_dev;
@@ -69,6 +71,7 @@ Result<std::vector<Wish>> gather_wishes(Bootstrap& bootstrap, const Wish& wish) 
   writer.put(static_cast<std::uint8_t>(wish.kind));
   writer.put(wish.network_device);
   writer.put(wish.network_inode);
+  writer.put(static_cast<std::uint8_t>(wish.far_fences));
   writer.put(static_cast<std::uint64_t>(wish.areas.engine_bytes));
   writer.put(static_cast<std::uint64_t>(wish.areas.link_bytes));
   writer.put(static_cast<std::uint64_t>(wish.areas.heap_bytes));
@@ -80,6 +83,7 @@ Result<std::vector<Wish>> gather_wishes(Bootstrap& bootstrap, const Wish& wish) 
     wishes[r].kind = static_cast<Wish::Kind>(reader.get<std::uint8_t>());
     wishes[r].network_device = reader.get<std::uint64_t>();
     wishes[r].network_inode = reader.get<std::uint64_t>();
+    wishes[r].far_fences = reader.get<std::uint8_t>() != 0;
     wishes[r].areas.engine_bytes = reader.get<std::uint64_t>();
     wishes[r].areas.link_bytes = reader.get<std::uint64_t>();
     wishes[r].areas.heap_bytes = reader.get<std::uint64_t>();

@@ -34,6 +34,7 @@ struct Wish {
   Kind kind = Kind::alone;
   std::uint64_t network_device = 0;  // of /proc/self/ns/net; 0 when there is no /proc
   std::uint64_t network_inode = 0;
+  bool far_fences = false;  // see doorbell.h
   NodeLayout areas;
 };
 

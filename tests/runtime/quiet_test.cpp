@@ -64,9 +64,9 @@ void forbidden(int, siginfo_t* info, void*) {
   ::_exit(7);
 }
 
-constexpr unsigned kWaiting[] = {SYS_sched_yield, SYS_poll,          SYS_ppoll,      SYS_write,
-                                 SYS_read,        SYS_exit,          SYS_exit_group, SYS_madvise,
-                                 SYS_munmap,      SYS_rt_sigprocmask};
+constexpr unsigned kWaiting[] = {SYS_sched_yield, SYS_poll,           SYS_ppoll,      SYS_write,
+                                 SYS_read,        SYS_exit,           SYS_exit_group, SYS_madvise,
+                                 SYS_munmap,      SYS_rt_sigprocmask, SYS_membarrier};
 
 // From here on this thread may only compute, wait, end, and make the calls besides.
 bool allow_only_waiting(std::vector<unsigned> besides) {
