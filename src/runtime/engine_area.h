@@ -76,9 +76,11 @@ struct alignas(kCacheLine) Announcement {
   transport::HeapPlace recv;
 };
 
-// What one rank posts in a step, and how many steps may be under way.
+// What one rank posts in a step, and how many steps may be under way: fewer where posts are larger
+// than their lines.
 inline constexpr std::size_t kSlotBytes = 128 * 1024;
 inline constexpr int kSlots = 8;
+inline constexpr int kLines = 64;
 // Every receiver has at least a cache line of a slot.
 inline constexpr int kEngineRanksMax = 1024;
 // What one rank stages of a tiled all-reduce at a time. Two of them and their results stay within a
@@ -93,7 +95,7 @@ inline constexpr std::int64_t kEngineBlockBytes = 16 * 1024;
 
 struct EngineArea {
   // The board.
-  PostLine line[kSlots];
+  PostLine line[kLines];
   Counter consumed;  // the last step whose posts this rank needs no more
   Counter revoked;   // the last step whose data, outside its slot, it no longer keeps as it was
   // Tiled all_reduce.
@@ -106,6 +108,11 @@ struct EngineArea {
   alignas(4096) std::byte slot[kSlots][kSlotBytes];
   alignas(kCacheLine) std::byte stage[2][kTileBytes];
   alignas(kCacheLine) std::byte result[2][kTileBytes / 2 + kCacheLine];
+
+  PostLine& line_of(std::uint64_t step) { return line[step % kLines]; }
+  const PostLine& line_of(std::uint64_t step) const { return line[step % kLines]; }
+  std::byte* slot_of(std::uint64_t step) { return slot[step % kSlots]; }
+  const std::byte* slot_of(std::uint64_t step) const { return slot[step % kSlots]; }
 };
 
 inline constexpr std::size_t kEngineAreaBytes = (sizeof(EngineArea) + 4095) / 4096 * 4096;

@@ -36,15 +36,18 @@ std::uint64_t Board::take_steps(std::int64_t count) {
   return first;
 }
 
-Result<EngineArea*> Board::slot(std::uint64_t step) {
-  std::uint64_t& held = held_[step % kSlots];
+Result<EngineArea*> Board::claim(std::uint64_t step, bool slot) {
+  std::uint64_t& line_held = line_held_[step % kLines];
+  std::uint64_t& slot_held = slot_held_[step % kSlots];
+  const std::uint64_t held = slot ? std::max(line_held, slot_held) : line_held;
   if (consumed_ < held) TUTTI_TRY(wait_consumed(held));
-  held = step;
+  line_held = step;
+  if (slot) slot_held = step;
   return &mine();
 }
 
 void Board::publish(std::uint64_t step, Where where) {
-  PostLine& own = mine().line[step % kSlots];
+  PostLine& own = mine().line_of(step);
   own.tag = tag_;
   own.where = where;
   own.step.store(step, std::memory_order_release);
@@ -52,15 +55,15 @@ void Board::publish(std::uint64_t step, Where where) {
 }
 
 Status Board::post(std::uint64_t step, const void* data, std::int64_t bytes) {
-  TUTTI_TRY_ASSIGN(EngineArea* const own, slot(step));
   const auto size = static_cast<std::size_t>(bytes);
-  if (size <= kInlineBytes) {
-    if (size > 0) std::memcpy(own->line[step % kSlots].data, data, size);
-    publish(step, Where::line);
-  } else {
-    device::copy(own->slot[step % kSlots], data, size, device::Store::cached);
-    publish(step, Where::slot);
+  const bool fits = size <= kInlineBytes;
+  TUTTI_TRY_ASSIGN(EngineArea* const own, claim(step, !fits));
+  if (!fits) {
+    device::copy(own->slot_of(step), data, size, device::Store::cached);
+  } else if (size > 0) {
+    std::memcpy(own->line_of(step).data, data, size);
   }
+  publish(step, fits ? Where::line : Where::slot);
   return {};
 }
 
@@ -79,7 +82,7 @@ Status Board::wait(int rank, std::uint64_t step) {
 
 Status Board::wait_everyone(std::uint64_t step) {
   TUTTI_TRY(wait_all([step](const EngineArea& area) {
-    return area.line[step % kSlots].step.load(std::memory_order_acquire) >= step;
+    return area.line_of(step).step.load(std::memory_order_acquire) >= step;
   }));
   for (int rank = 0; rank < ranks_; ++rank) {
     if (rank != me_) TUTTI_TRY(check(line(rank, step).tag, rank));

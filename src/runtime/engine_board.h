@@ -5,12 +5,12 @@
 // which holds the message itself or says where it lies. Whoever needs no post of a step any more,
 // its own reads included, says that it has consumed the step.
 //
-//   post:     slot(), fill it; publish().          One line written, and a slot.
+//   post:     claim(), fill it; publish().         One line written, and a slot.
 //   take:     wait(), post(); in the end consume().  One transfer of the line from core to core.
 //
-// A line and its slot serve the steps s, s + kSlots, ...: slot() waits until all have consumed the
-// step that was in it last. That all have is mostly known without a look: whoever posts step s has
-// consumed all before s - 1 (it may post one step ahead, no more).
+// A line serves the steps s, s + kLines, ..., and a slot s, s + kSlots, ...: claim() waits until
+// all have consumed the step that was in it last. That all have is mostly known without a look:
+// whoever posts step s has consumed all before s - 1 (it may post one step ahead, no more).
 //
 // Lifetime: an engine's. One thread at a time. No allocation, lock or system call but a wait's.
 #pragma once
@@ -46,8 +46,8 @@ class Board {
   // The first of the next `count` steps. Every rank takes as many.
   std::uint64_t take_steps(std::int64_t count);
 
-  // This rank's line and slot of the step, once they are free.
-  Result<EngineArea*> slot(std::uint64_t step);
+  // This rank's area, once its line of the step is free, and its slot, if that is to be used too.
+  Result<EngineArea*> claim(std::uint64_t step, bool slot);
   // Puts up what the line and the slot hold, and wakes who sleeps.
   void publish(std::uint64_t step, Where where);
   // Puts up a message, in the line where it fits. REQUIRES: bytes <= kSlotBytes.
@@ -63,13 +63,13 @@ class Board {
   Status wait_consumed(std::uint64_t step, int reader = kEveryone);
   // REQUIRES: waited for.
   const PostLine& line(int rank, std::uint64_t step) const {
-    return areas_[static_cast<std::size_t>(rank)]->line[step % kSlots];
+    return areas_[static_cast<std::size_t>(rank)]->line_of(step);
   }
   // Data that was put up in the line or the slot.
   const std::byte* data(int rank, std::uint64_t step) const {
     const EngineArea& from = *areas_[static_cast<std::size_t>(rank)];
-    const std::size_t at = step % kSlots;
-    return from.line[at].where == Where::line ? from.line[at].data : from.slot[at];
+    const PostLine& line = from.line_of(step);
+    return line.where == Where::line ? line.data : from.slot_of(step);
   }
   // mismatch, when the rank is in another call than this one.
   Status check(std::uint64_t tag, int rank);
@@ -110,10 +110,12 @@ class Board {
   std::uint64_t tag_ = 0;
   int me_ = 0;
   int ranks_ = 0;
-  std::vector<EngineArea*> areas_;            // by rank
-  std::uint64_t steps_ = 0;                   // taken so far
-  std::uint64_t consumed_ = 0;                // all are known to have consumed it
-  std::array<std::uint64_t, kSlots> held_{};  // the last step that each of this rank's slots held
+  std::vector<EngineArea*> areas_;  // by rank
+  std::uint64_t steps_ = 0;         // taken so far
+  std::uint64_t consumed_ = 0;      // all are known to have consumed it
+  // The last step that each of this rank's lines and slots held.
+  std::array<std::uint64_t, kLines> line_held_{};
+  std::array<std::uint64_t, kSlots> slot_held_{};
 };
 
 template <typename PassFn>
