@@ -31,10 +31,12 @@ struct Patience {
 
   // For `ranks` waiting ranks that share `cpus`.
   static Patience of(int ranks, int cpus) {
-    // 2,000 spins are about 40 us: more than a peer takes for a tile of 128 KiB. Yielding hands the
-    // core to a peer that shares it, which is cheaper than a sleep and its wake-up: those cost 2 us
-    // and more, on virtual machines up to 100. So who has a core to itself sleeps after some 5 ms.
+    // 2,000 spins are about 40 us: more than a peer takes for a tile of 128 KiB. A sleep and its
+    // wake-up cost 2 us and more, on virtual machines up to 100, so who has a core to itself sleeps
+    // after some 5 ms, when the peer is not merely late.
     if (ranks <= cpus) return {.spins = 2000, .yields = 10000};
+    // Yielding hands the core to a peer that shares it, which is cheaper than a sleep and its
+    // wake-up; but only within one session or control group, so it must not last.
     return {.spins = 20, .yields = 200};
   }
 };

@@ -56,7 +56,7 @@ class Job:
             try:
                 process = subprocess.Popen(
                     words, env=environment, stdin=subprocess.DEVNULL, stdout=self._log,
-                    stderr=self._log, start_new_session=True)
+                    stderr=self._log, process_group=0)
             except OSError as failure:
                 raise JobFailed(f"{self.name} cannot be started: {failure}") from None
             self._guard.add("pid", str(process.pid))
