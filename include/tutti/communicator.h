@@ -146,7 +146,8 @@ class TUTTI_API Communicator {
   Work barrier_async();
 
   // ---- Point to point. The k-th send to a peer meets that peer's k-th recv from this rank; both
-  // name the same count and type. A send may return before it is received.
+  // name the same count and type. A send may return before it is received, or wait until it is (on
+  // one host from 8 KiB on): ranks that send to each other do so in a group() or by send_recv().
 
   // `count` elements of `data` to, or from, the rank `peer`.
   Status send(const void* data, std::int64_t count, DataType type, int peer);

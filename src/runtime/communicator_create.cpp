@@ -99,7 +99,8 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
   links = std::make_unique<runtime::Links>(std::move(borrowed), config.lanes,
                                            config.connect_timeout_ms);
   executor = std::make_unique<runtime::Executor>(*waiter, *control, rank, size);
-  point_to_point = std::make_unique<runtime::PointToPoint>(*waiter, *links, rank);
+  point_to_point = std::make_unique<runtime::PointToPoint>(
+      *waiter, *links, engine == nullptr ? nullptr : &engine->reach(), rank);
   return {};
 }
 

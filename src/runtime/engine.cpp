@@ -30,7 +30,11 @@ Engine::Engine(transport::Node& node, Board board)
 Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Waiter& waiter,
                                                Control& control) {
   TUTTI_TRY_ASSIGN(Board board, Board::create(node, waiter, control));
-  return std::unique_ptr<Engine>(new Engine(node, std::move(board)));
+  std::unique_ptr<Engine> engine(new Engine(node, std::move(board)));
+  const Call start{.collective = Collective::barrier};
+  engine->board_.enter(start);
+  TUTTI_TRY(engine->reach_.probe());
+  return engine;
 }
 
 Status Engine::run(const Operation& operation, const Call& call) {

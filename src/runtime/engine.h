@@ -56,11 +56,13 @@ namespace tutti::runtime {
 
 class Engine {
  public:
-  // REQUIRES: all ranks of the communicator are on `node`; 2 to kEngineRanksMax.
+  // Collective. REQUIRES: all ranks of the communicator are on `node`; 2 to kEngineRanksMax.
   static Result<std::unique_ptr<Engine>> create(transport::Node& node, Waiter& waiter,
                                                 Control& control);
 
   Status run(const Operation& operation, const Call& call);
+  // For point to point.
+  Reach& reach() { return reach_; }
 
  private:
   Engine(transport::Node& node, Board board);

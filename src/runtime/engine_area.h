@@ -105,6 +105,8 @@ struct EngineArea {
   Announcement announced;
   Counter through;  // the last such all_reduce that this rank is through with
   Counter left;     // the last one that it left with an error
+  // Point to point: 1 when this rank failed, and keeps nothing that it lent.
+  Counter withdrawn;
   alignas(4096) std::byte slot[kSlots][kSlotBytes];
   alignas(kCacheLine) std::byte stage[2][kTileBytes];
   alignas(kCacheLine) std::byte result[2][kTileBytes / 2 + kCacheLine];

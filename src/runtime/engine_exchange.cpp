@@ -39,7 +39,7 @@ Status Exchange::run(const Operation& operation) {
     shape_ = shape;
   }
   outside_ = false;
-  TUTTI_TRY(find_place(operation));
+  find_place(operation);
   first_step_ = board_.take_steps(pieces_);
   Status status = run_pieces(operation);
   // The caller has its buffers back when this returns.
@@ -106,31 +106,23 @@ std::int64_t Exchange::part(std::int64_t block_bytes, std::int64_t piece) const 
   return std::min(piece_bytes_, block_bytes - piece * piece_bytes_);
 }
 
-// Every rank asks for what all must answer together, whatever its own buffers are.
-Status Exchange::find_place(const Operation& operation) {
+void Exchange::find_place(const Operation& operation) {
   place_ = {};
-  const std::int64_t most =
-      operation.collective == Collective::reduce ? kRootReduceBytes : operation.bytes();
-  const bool asks =
-      !flow_.known || (!scales_ && flow_.largest >= kProcessBytes && flow_.largest <= most);
-  bool open = false;
-  if (asks) {
-    TUTTI_TRY_ASSIGN(open, reach_.processes_open());
-  }
   // Blocks that are swapped in place are overwritten before all have read them.
   const bool swaps = operation.collective == Collective::all_to_all && operation.in_place;
-  if (!flow_.sends || scales_ || swaps) return {};
+  if (!flow_.sends || scales_ || swaps) return;
   const std::int64_t longest = flow_.known ? flow_.largest : flow_.own_largest;
   if (longest >= kMappedBytes) {
     if (const auto heap = reach_.find(operation.send, flow_.sent_bytes())) {
       place_ = {.where = Where::heap, .heap = *heap, .process = {}};
-      return {};
+      return;
     }
   }
-  if (open && longest >= kProcessBytes) {
+  const bool root_reduces = operation.collective == Collective::reduce;
+  if (reach_.processes_open() && longest >= kProcessBytes &&
+      (!root_reduces || longest <= kRootReduceBytes)) {
     place_ = {.where = Where::process, .heap = {}, .process = reach_.in_process(operation.send)};
   }
-  return {};
 }
 
 Status Exchange::post(const Operation& operation, std::int64_t piece) {

@@ -79,7 +79,7 @@ class Exchange {
   std::int64_t part(std::int64_t block_bytes, std::int64_t piece) const;
 
   // Sending.
-  Status find_place(const Operation& operation);
+  void find_place(const Operation& operation);
   Status post(const Operation& operation, std::int64_t piece);
   Status post_place(std::uint64_t step);
   Status post_data(const Operation& operation, std::int64_t piece);

@@ -77,7 +77,7 @@ Status Exchange::read_whole(const Operation& operation, int sender) {
   if (from.base != nullptr) {
     copy_block(to, from.base + from.block.offset, from.block.bytes, store_);
   } else {
-    TUTTI_TRY(reach_.read(sender, from.place, from.block, to));
+    TUTTI_TRY(reach_.take(sender, from.place, from.block, to));
   }
   // A sender that failed has told everybody why.
   return board_.revoked(sender, first_step_) ? board_.wait_failure() : Status();
@@ -124,7 +124,7 @@ Result<const void*> Exchange::source(const Operation& operation, int sender, std
     const auto room = static_cast<std::size_t>(read_bytes(board_.ranks()));
     if (scratch_.empty()) scratch_.resize(sources_.size() * room);
     std::byte* const copy = scratch_.data() + index * room;
-    TUTTI_TRY(reach_.read(sender, from.place, {from.block.offset + begin, bytes}, copy));
+    TUTTI_TRY(reach_.take(sender, from.place, {from.block.offset + begin, bytes}, copy));
     return copy;
   }
   const std::int64_t piece = begin / piece_bytes_;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/try.h"
 #include "runtime/engine_copy.h"
+#include "transport/doorbell.h"
 #include "transport/process_memory.h"
 
 namespace tutti::runtime {
@@ -37,11 +38,10 @@ ProcessPlace Reach::in_process(const void* data) const {
   return {.process = process_, .address = reinterpret_cast<std::uint64_t>(data)};
 }
 
-Result<bool> Reach::processes_open() {
-  if (open_) return *open_;
+Status Reach::probe() {
   if (node_.in_process()) {
     open_ = true;
-    return true;
+    return {};
   }
   const std::uint64_t step = board_.take_steps(2);
   const Token own{.place = in_process(&token_), .value = token_};
@@ -54,13 +54,12 @@ Result<bool> Reach::processes_open() {
   board_.consume(step);
   TUTTI_TRY(board_.post(step + 1, &mine, sizeof(mine)));
   TUTTI_TRY(board_.wait_everyone(step + 1));
-  bool all = mine;
+  open_ = mine;
   for (int rank = 0; rank < board_.ranks(); ++rank) {
-    if (rank != board_.rank()) all = all && read_line<bool>(board_.line(rank, step + 1));
+    if (rank != board_.rank()) open_ = open_ && read_line<bool>(board_.line(rank, step + 1));
   }
   board_.consume(step + 1);
-  open_ = all;
-  return all;
+  return {};
 }
 
 // A process of the same number may be another one, in another namespace of processes.
@@ -84,22 +83,31 @@ const std::byte* Reach::address(const ProcessPlace& place) const {
   return reinterpret_cast<const std::byte*>(place.address);  // NOLINT(performance-no-int-to-ptr)
 }
 
-Status Reach::read(int rank, const ProcessPlace& place, const Block& block, void* dst) {
+Status Reach::read(const ProcessPlace& place, const Block& block, void* dst) const {
   if (const std::byte* const here = address(place); here != nullptr) {
     copy_block(dst, here + block.offset, block.bytes, device::Store::cached);
     return {};
   }
-  Status status =
-      transport::read_process_memory(static_cast<pid_t>(place.process), dst,
-                                     place.address + static_cast<std::uint64_t>(block.offset),
-                                     static_cast<std::size_t>(block.bytes));
-  return status.ok() ? status : board_.peer_failed(read_failed(rank, status));
+  return transport::read_process_memory(static_cast<pid_t>(place.process), dst,
+                                        place.address + static_cast<std::uint64_t>(block.offset),
+                                        static_cast<std::size_t>(block.bytes));
 }
 
-Status Reach::read_failed(int rank, const Status& why) {
+Status Reach::take(int rank, const ProcessPlace& place, const Block& block, void* dst) {
+  Status status = read(place, block, dst);
+  if (status.ok()) return status;
   const int me = board_.rank();
-  return rank_error(why.code(), me, "rank {} in {}, memory of rank {}: {}", me,
-                    describe(board_.call()), rank, why.message());
+  return board_.peer_failed(rank_error(status.code(), me, "rank {} in {}, memory of rank {}: {}",
+                                       me, describe(board_.call()), rank, status.message()));
+}
+
+void Reach::withdraw() {
+  board_.mine().withdrawn.value.store(1, std::memory_order_release);
+  transport::publish_fence();
+}
+
+bool Reach::withdrawn(int rank) const {
+  return board_.area(rank).withdrawn.value.load(std::memory_order_acquire) != 0;
 }
 
 }  // namespace tutti::runtime

@@ -30,26 +30,31 @@ class Reach {
 
   // The place of this rank's bytes in what it allocated, or nothing.
   std::optional<transport::HeapPlace> find(const void* data, std::int64_t bytes) const;
-  // Of any bytes of this rank. REQUIRES: processes_open().
+  // Of any bytes of this rank. For who reads it while processes_open().
   ProcessPlace in_process(const void* data) const;
-  // Can every rank read the memory of every other's process? Found out once, by trying, in two
-  // steps of the board: all ranks ask in the same call.
-  Result<bool> processes_open();
+  // Finds out whether every rank can read the memory of every other's process, by trying.
+  // Collective: two steps of the board.
+  Status probe();
+  bool processes_open() const { return open_; }
 
   // Memory that a peer allocated, mapped here.
   Result<std::byte*> map(int rank, const transport::HeapPlace& place);
   // The memory of a process, if it is this one; else null.
   const std::byte* address(const ProcessPlace& place) const;
-  // Copies a block of the memory there.
-  Status read(int rank, const ProcessPlace& place, const Block& block, void* dst);
+  // Copies a block of the memory there. unavailable or peer_failed when that is not possible.
+  Status read(const ProcessPlace& place, const Block& block, void* dst) const;
+  // The same in a collective: the error names it, or tells what became of the rank.
+  Status take(int rank, const ProcessPlace& place, const Block& block, void* dst);
+
+  // What this rank lent outside collectives may change from now on: it has failed.
+  void withdraw();
+  bool withdrawn(int rank) const;
 
  private:
   bool try_process(const PostLine& line) const;
-  Status read_failed(int rank, const Status& why);
-
   transport::Node& node_;
   Board& board_;
-  std::optional<bool> open_;
+  bool open_ = false;
   std::uint64_t process_;
   std::uint64_t token_;  // what others read to see that it is this process that they reach
 };

@@ -1,6 +1,7 @@
 #include "runtime/point_to_point.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "base/error.h"
@@ -22,6 +23,10 @@ Fragment fragment(const Transfer& transfer, std::int64_t index, std::size_t slot
   const std::size_t offset = static_cast<std::size_t>(index) * slot_bytes;
   return {offset, std::min(slot_bytes, transfer.bytes() - offset)};
 }
+
+// From here on a transfer is read where it lies, where that can be: a system call and the kernel's
+// look at each page are worth it.
+constexpr std::size_t kLyingBytes = 8 << 10;
 
 std::int64_t message_count(const Transfer& transfer, std::size_t slot_bytes) {
   const std::size_t messages = (transfer.bytes() + slot_bytes - 1) / slot_bytes;
@@ -137,7 +142,9 @@ Status PointToPoint::run() {
       *this, [this] { return poll_fds(); }, [this] { return pass(); },
       [this] { return blocked_on(); });
   give_back();
-  return status.ok() ? std::move(error_) : std::move(status);
+  if (status.ok()) status = std::move(error_);
+  if (!status.ok() && reach_ != nullptr) reach_->withdraw();
+  return status;
 }
 
 // Lower ranks first, as everybody does: then nobody waits for a connection in a circle.
@@ -174,6 +181,7 @@ PointToPoint::Stream& PointToPoint::stream_of(const Transfer& transfer) {
   stream.current = stream.told = 0;
   stream.message = 0;
   stream.lent = nullptr;
+  stream.lying = false;
   return stream;
 }
 
@@ -224,8 +232,51 @@ void PointToPoint::tell_what_is_over() {
   }
 }
 
+bool PointToPoint::lies(const Transfer& transfer) const {
+  return reach_ != nullptr && reach_->processes_open() && transfer.bytes() >= kLyingBytes;
+}
+
+bool PointToPoint::send_place(Stream& stream) {
+  const Transfer& transfer = stream.transfer();
+  const ProcessPlace place = reach_->in_process(transfer.data);
+  transport::SendPort& port = stream.link->send_port(0);
+  const std::span<std::byte> window = port.reserve(sizeof(place));
+  if (window.data() == nullptr) return false;
+  std::memcpy(window.data(), &place, sizeof(place));
+  port.commit(sizeof(place), point_to_point_tag(transfer.type, transfer.count));
+  stream.lying = true;
+  ++stream.current;
+  return true;
+}
+
+bool PointToPoint::receive_from_place(Stream& stream, std::span<const std::byte> incoming) {
+  if (Status status = fetch(stream, incoming); !status.ok()) {
+    error_ = waiter_.peer_failed(std::move(status));
+    return true;
+  }
+  stream.link->recv_port(0).release();
+  ++stream.current;
+  return true;
+}
+
+Status PointToPoint::fetch(const Stream& stream, std::span<const std::byte> incoming) {
+  const Transfer& transfer = stream.transfer();
+  ProcessPlace place;
+  std::memcpy(&place, incoming.data(), sizeof(place));
+  const auto bytes = static_cast<std::int64_t>(transfer.bytes());
+  const Status read = reach_->read(place, {0, bytes}, transfer.data);
+  if (!read.ok()) {
+    return rank_error(read.code(), stream.peer, "rank {} in {}, memory of rank {}: {}", rank_,
+                      describe(transfer), stream.peer, read.message());
+  }
+  if (!reach_->withdrawn(stream.peer)) return {};
+  return rank_error(Code::peer_failed, stream.peer, "rank {} in {}: rank {} failed meanwhile",
+                    rank_, describe(transfer), stream.peer);
+}
+
 bool PointToPoint::send(Stream& stream) {
   const Transfer& transfer = stream.transfer();
+  if (lies(transfer)) return send_place(stream);
   const Fragment part = fragment(transfer, stream.message, stream.link->caps().slot_bytes);
   const auto* data = static_cast<const std::byte*>(transfer.data) + part.offset;
   const std::uint64_t tag = point_to_point_tag(transfer.type, transfer.count);
@@ -244,7 +295,9 @@ bool PointToPoint::send(Stream& stream) {
 
 bool PointToPoint::receive(Stream& stream) {
   const Transfer& transfer = stream.transfer();
-  const Fragment part = fragment(transfer, stream.message, stream.link->caps().slot_bytes);
+  const bool lying = lies(transfer);
+  Fragment part = fragment(transfer, stream.message, stream.link->caps().slot_bytes);
+  if (lying) part.bytes = sizeof(ProcessPlace);
   transport::RecvPort& port =
       stream.link->recv_port(static_cast<int>(stream.message % links_.lanes()));
   const std::span<const std::byte> incoming = port.peek();
@@ -254,6 +307,7 @@ bool PointToPoint::receive(Stream& stream) {
     error_ = unexpected(stream, port.tag(), incoming.size());
     return true;
   }
+  if (lying) return receive_from_place(stream, incoming);
   device::copy(static_cast<std::byte*>(transfer.data) + part.offset, incoming.data(), part.bytes,
                device::Store::cached);
   port.release();
@@ -281,7 +335,7 @@ bool PointToPoint::flush(const Stream& stream) {
   for (int lane = 0; lane < links_.lanes(); ++lane) {
     flushed = stream.link->send_port(lane).flush() && flushed;
   }
-  return flushed;
+  return flushed && (!stream.lying || stream.link->send_port(0).released());
 }
 
 void PointToPoint::give_back() {

@@ -1,8 +1,10 @@
 // Sends and receives: any number of them, which move together whatever their order.
 //
 // A transfer travels as messages of at most a slot, message k on lane k mod lanes; one without
-// elements is one empty message. Transfers with one peer in one direction keep their order. All
-// others move independently, so that a set of transfers never deadlocks by its order.
+// elements is one empty message. Where ranks can read each other's processes, a long one is a
+// single message that says where it lies: the receiver copies it from there, and the sender waits
+// until it has. Transfers with one peer in one direction keep their order. All others move
+// independently, so that a set of transfers never deadlocks by its order.
 //
 // No allocation once as many transfers have been seen. One thread at a time.
 #pragma once
@@ -17,6 +19,7 @@
 
 #include "runtime/activity.h"
 #include "runtime/binding.h"
+#include "runtime/engine_reach.h"
 #include "runtime/waiter.h"
 #include "tutti/status.h"
 #include "tutti/types.h"
@@ -62,8 +65,9 @@ class TransferSource {
 
 class PointToPoint final : private Activity {
  public:
-  PointToPoint(Waiter& waiter, Links& links, int rank)
-      : waiter_(waiter), links_(links), rank_(rank) {}
+  // `reach`: null where not all ranks share a node.
+  PointToPoint(Waiter& waiter, Links& links, Reach* reach, int rank)
+      : waiter_(waiter), links_(links), reach_(reach), rank_(rank) {}
 
   // Runs them to the end. `sequence` is that of the collective before them. Errors are final for
   // the communicator. REQUIRES: no transfer with oneself.
@@ -87,6 +91,7 @@ class PointToPoint final : private Activity {
     std::int64_t message = 0;  // of the current transfer
     // Of what is sent: memory of the current transfer that needs no copy, or null.
     const transport::Registration* lent = nullptr;
+    bool lying = false;  // a transfer that was sent is read where it lies
 
     bool done() const { return current == items.size(); }
     const Transfer& transfer() const { return *items[current].transfer; }
@@ -102,6 +107,11 @@ class PointToPoint final : private Activity {
   // Moves the stream's next message. False when its port is not ready.
   bool send(Stream& stream);
   bool receive(Stream& stream);
+  // Is the transfer read where it lies? Both ranks say the same.
+  bool lies(const Transfer& transfer) const;
+  bool send_place(Stream& stream);
+  bool receive_from_place(Stream& stream, std::span<const std::byte> incoming);
+  Status fetch(const Stream& stream, std::span<const std::byte> incoming);
   bool next(Stream& stream);
   bool flush();
   bool flush(const Stream& stream);
@@ -115,6 +125,7 @@ class PointToPoint final : private Activity {
 
   Waiter& waiter_;
   Links& links_;
+  Reach* reach_;
   int rank_;
   std::uint64_t sequence_ = 0;
   TransferSource* source_ = nullptr;

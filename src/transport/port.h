@@ -43,6 +43,9 @@ class SendPort {
   // True when nothing that was sent still waits in this process or is read from the caller's
   // memory; tries to move it on.
   virtual bool flush() = 0;
+  // True when the receiver has released all that was sent: what it said about other memory has been
+  // read too. Only over shared memory.
+  virtual bool released() { return flush(); }
   virtual PortState state() const = 0;
 };
 

@@ -38,6 +38,11 @@ void SlotSender::commit(std::size_t bytes, std::uint64_t tag) {
   node_.ring(peer_local_);
 }
 
+bool SlotSender::released() {
+  if (released_ != sent_) released_ = ring_.header->released.load(std::memory_order_acquire);
+  return released_ == sent_;
+}
+
 PortState SlotSender::state() const {
   return receiver_.state.load(std::memory_order_acquire) == EndLine::closed ? PortState::closed
                                                                             : PortState::open;

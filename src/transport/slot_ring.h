@@ -104,6 +104,7 @@ class SlotSender final : public SendPort {
   void commit(std::size_t bytes, std::uint64_t tag) override;
   // What is committed is in the shared memory already.
   bool flush() override { return true; }
+  bool released() override;
   PortState state() const override;
 
  private:
