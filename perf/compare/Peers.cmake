@@ -59,3 +59,11 @@ if(EXISTS ${pip_libraries}/libmpi.so.12 AND EXISTS ${TUTTI_PEERS}/mpich/include/
   compare_peer(intelmpi peer_mpi.cpp INCLUDES ${TUTTI_PEERS}/mpich/include
     LIBRARIES ${pip_libraries}/libmpi.so.12 OPTIONS -DMPICH_SKIP_MPICXX)
 endif()
+
+find_package(CUDAToolkit QUIET)
+find_path(TUTTI_NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS} NO_CACHE)
+find_library(TUTTI_NCCL nccl HINTS ${CUDAToolkit_LIBRARY_DIR} NO_CACHE)
+if(CUDAToolkit_FOUND AND TUTTI_NCCL_INCLUDE AND TUTTI_NCCL)
+  compare_peer(nccl peer_nccl.cpp INCLUDES ${TUTTI_NCCL_INCLUDE}
+    LIBRARIES CUDA::cudart ${TUTTI_NCCL})
+endif()

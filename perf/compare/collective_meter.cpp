@@ -60,7 +60,7 @@ Status CollectiveMeter::reserve(BufferPair& buffers, bool allocated) {
     TUTTI_TRY_ASSIGN(*buffer, allocated ? library_.allocate(bytes) : map_private(bytes));
     touch(*buffer);
   }
-  return {};
+  return library_.attach(buffers.send, buffers.recv);
 }
 
 // REQUIRES: nothing that lacks() names.
@@ -105,8 +105,10 @@ Status CollectiveMeter::check(const Command& command) {
   const int rank = library_.rank();
   const int ranks = library_.size();
   fill(call, rank, ranks);
+  TUTTI_TRY(library_.upload());
   TUTTI_TRY(library_.barrier());
   TUTTI_TRY(library_.run(call));
+  TUTTI_TRY(library_.download());
   const bool at_start =
       call.kind == Kind::reduce_scatter && call.in_place && library_.scatters_to_start();
   const Status outcome = verify(call, at_start ? call.send : call.recv, rank, ranks);

@@ -27,6 +27,11 @@ class Library {
   // Returns when this rank's part is done.
   virtual Status run(const Call& call) = 0;
   virtual Status barrier() = 0;
+  // A library for memory other than the host's is told of the meter's buffers, and moves their
+  // contents there before a call that is checked, and back after it.
+  virtual Status attach(std::span<std::byte> /*send*/, std::span<std::byte> /*recv*/) { return {}; }
+  virtual Status upload() { return {}; }
+  virtual Status download() { return {}; }
   // Memory of the library's own, which lives as long as the library.
   virtual Result<std::span<std::byte>> allocate(std::size_t /*bytes*/) {
     return Status::error(Code::invalid_argument, version() + " allocates no memory");

@@ -44,12 +44,14 @@ class Limits : public Meter {
   }
 };
 
+Status run(const Arguments& arguments) {
+  Limits limits;
+  return serve(limits, arguments.folder, 0, 1, "this machine");
+}
+
 }  // namespace
 }  // namespace tutti::compare
 
 int main(int argc, char** argv) {
-  const auto arguments = tutti::compare::Arguments::parse(argc, argv);
-  if (!arguments.ok()) return tutti::compare::fail(arguments.status());
-  tutti::compare::Limits limits;
-  return tutti::compare::serve(limits, arguments.value().folder, 0, 1, "this machine");
+  return tutti::compare::run_program(argc, argv, tutti::compare::run);
 }

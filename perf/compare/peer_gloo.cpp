@@ -15,7 +15,6 @@
 #include <gloo/scatter.h>
 #include <gloo/transport/tcp/device.h>
 
-#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -211,7 +210,7 @@ class Gloo : public Library {
   std::int64_t reduce_scatter_count_ = 0;
 };
 
-int run(const Arguments& arguments) {
+Status run(const Arguments& arguments) {
   Gloo library(connect(arguments));
   CollectiveMeter meter(library, arguments.largest_bytes);
   return serve(meter, arguments.folder, library.rank(), library.size(), library.version());
@@ -221,12 +220,5 @@ int run(const Arguments& arguments) {
 }  // namespace tutti::compare
 
 int main(int argc, char** argv) {
-  const auto arguments = tutti::compare::Arguments::parse(argc, argv);
-  if (!arguments.ok()) return tutti::compare::fail(arguments.status());
-  try {
-    return tutti::compare::run(arguments.value());
-  } catch (const std::exception& error) {
-    return tutti::compare::fail(
-        tutti::Status::error(tutti::Code::internal, std::string("Gloo: ") + error.what()));
-  }
+  return tutti::compare::run_program(argc, argv, tutti::compare::run);
 }

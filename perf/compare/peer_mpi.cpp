@@ -127,30 +127,25 @@ class Mpi : public Library {
   int size_ = 1;
 };
 
-// MPI counts elements in an int.
-Status check_size(const Arguments& arguments) {
-  if (arguments.largest_bytes / sizeof(float) <= std::numeric_limits<int>::max()) return {};
-  return Status::error(Code::invalid_argument,
-                       "MPI counts elements in an int; give a --largest of at most 8G");
+Status run(const Arguments& arguments) {
+  if (arguments.largest_bytes / sizeof(float) > std::numeric_limits<int>::max()) {
+    return Status::error(Code::invalid_argument,
+                         "MPI counts elements in an int; give a --largest below 8G");
+  }
+  MPI_Init(nullptr, nullptr);
+  Status status;
+  {
+    Mpi library;
+    CollectiveMeter meter(library, arguments.largest_bytes);
+    status = serve(meter, arguments.folder, library.rank(), library.size(), library.version());
+  }
+  MPI_Finalize();
+  return status;
 }
 
 }  // namespace
 }  // namespace tutti::compare
 
 int main(int argc, char** argv) {
-  const auto arguments = tutti::compare::Arguments::parse(argc, argv);
-  if (!arguments.ok()) return tutti::compare::fail(arguments.status());
-  if (const tutti::Status status = tutti::compare::check_size(arguments.value()); !status.ok()) {
-    return tutti::compare::fail(status);
-  }
-  MPI_Init(&argc, &argv);
-  int code = 0;
-  {
-    tutti::compare::Mpi library;
-    tutti::compare::CollectiveMeter meter(library, arguments.value().largest_bytes);
-    code = tutti::compare::serve(meter, arguments.value().folder, library.rank(), library.size(),
-                                 library.version());
-  }
-  MPI_Finalize();
-  return code;
+  return tutti::compare::run_program(argc, argv, tutti::compare::run);
 }

@@ -1,7 +1,6 @@
 // oneCCL in the comparison, on CPUs.
 #include <oneapi/ccl.hpp>
 
-#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -124,7 +123,7 @@ class OneCcl : public Library {
   ccl::communicator world_;
 };
 
-int run(const Arguments& arguments) {
+Status run(const Arguments& arguments) {
   ccl::init();
   OneCcl library(arguments, find_each_other(arguments));
   CollectiveMeter meter(library, arguments.largest_bytes);
@@ -135,12 +134,5 @@ int run(const Arguments& arguments) {
 }  // namespace tutti::compare
 
 int main(int argc, char** argv) {
-  const auto arguments = tutti::compare::Arguments::parse(argc, argv);
-  if (!arguments.ok()) return tutti::compare::fail(arguments.status());
-  try {
-    return tutti::compare::run(arguments.value());
-  } catch (const std::exception& error) {
-    return tutti::compare::fail(
-        tutti::Status::error(tutti::Code::internal, std::string("oneCCL: ") + error.what()));
-  }
+  return tutti::compare::run_program(argc, argv, tutti::compare::run);
 }

@@ -93,16 +93,12 @@ Status run(const Arguments& arguments) {
   TUTTI_TRY_ASSIGN(Communicator communicator, Communicator::create());
   Tutti library(std::move(communicator));
   CollectiveMeter meter(library, arguments.largest_bytes);
-  serve(meter, arguments.folder, library.rank(), library.size(), library.version());
-  return {};
+  return serve(meter, arguments.folder, library.rank(), library.size(), library.version());
 }
 
 }  // namespace
 }  // namespace tutti::compare
 
 int main(int argc, char** argv) {
-  const auto arguments = tutti::compare::Arguments::parse(argc, argv);
-  if (!arguments.ok()) return tutti::compare::fail(arguments.status());
-  const tutti::Status status = tutti::compare::run(arguments.value());
-  return status.ok() ? 0 : tutti::compare::fail(status);
+  return tutti::compare::run_program(argc, argv, tutti::compare::run);
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "base/try.h"
 
@@ -28,22 +29,28 @@ Result<std::string> answer(Meter& meter, const std::string& line) {
 
 }  // namespace
 
-int serve(Meter& meter, const std::string& folder, int rank, int ranks,
-          const std::string& version) {
-  Result<Pipes> pipes = Pipes::open(folder, rank);
-  if (!pipes.ok()) return fail(pipes.status());
-  pipes->reply(fmt::format("ready {} {} {} {}", rank, ranks, ::getpid(), one_line(version)));
+Status serve(Meter& meter, const std::string& folder, int rank, int ranks,
+             const std::string& version) {
+  TUTTI_TRY_ASSIGN(Pipes pipes, Pipes::open(folder, rank));
+  pipes.reply(fmt::format("ready {} {} {} {}", rank, ranks, ::getpid(), one_line(version)));
   std::string line;
-  while (pipes->next(line)) {
+  while (pipes.next(line)) {
     const Result<std::string> text = answer(meter, line);
-    pipes->reply(text.ok() ? text.value()
-                           : "error " + one_line(std::string(text.status().message())));
+    pipes.reply(text.ok() ? text.value()
+                          : "error " + one_line(std::string(text.status().message())));
   }
-  return 0;
+  return {};
 }
 
-int fail(const Status& status) {
-  fmt::print(stderr, "{}\n", status.message());
+int run_program(int argc, char** argv, Status (*run)(const Arguments&)) {
+  try {
+    Result<Arguments> arguments = Arguments::parse(argc, argv);
+    const Status status = arguments.ok() ? run(*arguments) : arguments.status();
+    if (status.ok()) return 0;
+    fmt::print(stderr, "{}\n", status.message());
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}\n", error.what());
+  }
   return 1;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "compare/arguments.h"
 #include "compare/command.h"
 #include "tutti/status.h"
 
@@ -21,11 +22,13 @@ class Meter {
 };
 
 // Says hello ("ready RANK RANKS PID VERSION") and answers commands until they end: "time US",
-// "right", "unsupported WHY" where the library lacks what is asked, "error WHY". Returns the exit
-// code.
-int serve(Meter& meter, const std::string& folder, int rank, int ranks, const std::string& version);
+// "right", "unsupported WHY" where the library lacks what is asked, "error WHY". Fails when there
+// are no pipes.
+Status serve(Meter& meter, const std::string& folder, int rank, int ranks,
+             const std::string& version);
 
-// Prints why the program cannot start. Returns the exit code.
-int fail(const Status& status);
+// The whole of main(): prints why a program cannot run, also what a library throws. Returns the
+// exit code.
+int run_program(int argc, char** argv, Status (*run)(const Arguments&));
 
 }  // namespace tutti::compare

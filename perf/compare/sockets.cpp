@@ -141,16 +141,12 @@ Status run(const Arguments& arguments) {
   TUTTI_TRY_ASSIGN(Fd socket, connect_pair(arguments));
   Connection connection(std::move(socket));
   Sockets sockets(connection, arguments.rank);
-  serve(sockets, arguments.folder, arguments.rank, arguments.ranks, "sockets");
-  return {};
+  return serve(sockets, arguments.folder, arguments.rank, arguments.ranks, "sockets");
 }
 
 }  // namespace
 }  // namespace tutti::compare
 
 int main(int argc, char** argv) {
-  const auto arguments = tutti::compare::Arguments::parse(argc, argv);
-  if (!arguments.ok()) return tutti::compare::fail(arguments.status());
-  const tutti::Status status = tutti::compare::run(arguments.value());
-  return status.ok() ? 0 : tutti::compare::fail(status);
+  return tutti::compare::run_program(argc, argv, tutti::compare::run);
 }

@@ -6,8 +6,8 @@ import pathlib
 import re
 import subprocess
 
-# Built only where MPI is installed.
-NEEDS_MPI = r'#include ([<"](tutti/)?mpi\.h[">]|"mpi/)'
+# Built only where MPI, or another library that Tutti is compared with, is installed.
+NEEDS_MPI = r'#include ([<"](tutti/)?mpi\.h[">]|"mpi/|<(gloo/|oneapi/ccl|nccl))'
 TEST_ENDINGS = ("_test.cpp", "_test.py", "_test.c", "_test.sh")
 
 

@@ -171,6 +171,10 @@ def start_gloo(at, program, folder):
     return each_rank(at, program, folder, False, where=at.network.device)
 
 
+def start_nccl(at, program, folder):
+    return each_rank(at, program, folder, True)
+
+
 def intel_settings(at):
     """What Intel's setvars.sh and documentation set: pip's files are all in one place."""
     root = at.peers / "oneccl"
@@ -255,6 +259,8 @@ PEERS = (
          "scripts/compare --prepare, which has pip install mpich"),
     Peer("Intel MPI", "compare_intelmpi", start_intel_mpi, intel_tuning,
          "scripts/compare --prepare, which has pip install oneccl-devel mpich"),
+    Peer("NCCL", "compare_nccl", start_nccl, lambda at: "on GPU memory, a GPU for each rank",
+         "install CUDA and NCCL, then scripts/compare --prepare"),
     Peer("Gloo", "compare_gloo", start_gloo,
          lambda at: "over TCP, all that it has; not bound, since it has a thread beside each rank's",
          "apt-get install libgloo-dev, then scripts/compare --prepare"),
