@@ -73,6 +73,8 @@ def parser(description):
                      help="install the peers of PyPI below the build folder, build all programs, "
                      "and end")
     output = parse.add_argument_group("output")
+    output.add_argument("--show", type=pathlib.Path, metavar="FILE",
+                        help="print, draw and check a file of --json, without measuring")
     output.add_argument("--json", type=pathlib.Path, metavar="FILE", help="all that was measured")
     output.add_argument("--svg", type=pathlib.Path, metavar="FILE",
                         help="time over size, with the limit")

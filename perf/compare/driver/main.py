@@ -154,10 +154,12 @@ def publish(args, document, recorded):
     return code
 
 
-def read_recorded(file):
-    """The rows of a report; SystemExit where there is none, before anything is measured."""
+def read_report(file):
+    """SystemExit where there is none, before anything is measured."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))["rows"]
+        document = json.loads(file.read_text(encoding="utf-8"))
+        document["rows"]  # what makes it a report
+        return document
     except (OSError, ValueError, KeyError, TypeError) as failure:
         sys.exit(f"{file} is no report of --json: {failure}")
 
@@ -167,7 +169,9 @@ def main(arguments, description):
     args.build = args.build.resolve()
     if args.prepare:
         return prepare.prepare(command_line.ROOT, args.build, args.build / "peers")
-    recorded = read_recorded(args.check) if args.check else None
+    recorded = read_report(args.check)["rows"] if args.check else None
+    if args.show:
+        return publish(args, read_report(args.show), recorded)
     document = {"date": datetime.date.today().isoformat(), "machine": machine(),
                 "rounds": args.rounds, "target_ms": args.target_ms, "settings": [], "problems": [],
                 "rows": [], "load": [os.getloadavg()[0]]}

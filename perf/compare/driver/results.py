@@ -8,6 +8,7 @@ Tutti's.
 import statistics
 
 from limits import bound_us
+from points import MESSAGES
 
 TUTTI = "Tutti"
 
@@ -25,6 +26,14 @@ def summary(times):
             "rounds_us": times}
 
 
+def busbw_gb_s(point, us):
+    """As docs/perf.md defines it: what each link carries, in 1e9 bytes/s."""
+    n = point.ranks
+    factor = {"all_reduce": 2 * (n - 1) / n, "barrier": 0}.get(
+        point.collective, 1 if point.collective in MESSAGES else (n - 1) / n)
+    return factor * point.size / us / 1e3
+
+
 def ratio(over, under):
     """Of the rounds that have both."""
     ratios = [a / b for a, b in zip(over, under) if a is not None and b]
@@ -37,6 +46,9 @@ def row(point, times, limit_rounds):
     """Everything about one point. `times` are the rounds' by name, `limit_rounds` the measured
     limits of each round."""
     programs = {name: summary(rounds) for name, rounds in times.items()}
+    for one in programs.values():
+        if one:
+            one["busbw_gb_s"] = busbw_gb_s(point, one["median_us"])
     peers = {name: found for name, found in programs.items() if found and not is_ours(name)}
     best = min(peers, key=lambda name: peers[name]["median_us"], default=None)
     limits = [bound_us(point, measured) for measured in limit_rounds]

@@ -46,7 +46,7 @@ def points_table(rows, ours, peers):
     """A head, and a line of cells for each size of one group. Times are medians in us."""
     head = ["size"]
     for name in ours:
-        head += [short(name) if name == ours[0] else "allocate()", "min..max"]
+        head += [short(name) if name == ours[0] else "allocate()", "min..max", "GB/s"]
     head += [short(name) for name in peers] + ["limit"]
     for name in ours:
         whose = "Tutti" if name == ours[0] else "allocate()"
@@ -56,7 +56,8 @@ def points_table(rows, ours, peers):
         cells = [size_text(row["size"])]
         for name in ours:
             found = row["programs"].get(name)
-            cells += [median_text(found), spread_text(found, "us")]
+            cells += [median_text(found), spread_text(found, "us"),
+                      f"{found['busbw_gb_s']:.2f}" if found else ""]
         for name in peers:
             mark = "*" if name == row["best_peer"] else ""
             cells.append(median_text(row["programs"].get(name)) + mark)
@@ -113,7 +114,8 @@ def footnotes(document):
              f"{document['machine']['system']}; {document['date']}; {document['rounds']} rounds; "
              f"load {document['load'][0]:.1f} before, {document['load'][1]:.1f} after.",
              "Times are medians of the rounds in microseconds, of the slowest rank; * is the best "
-             "peer. Ratios are medians of the rounds' ratios; above 1 Tutti is faster."]
+             "peer. Ratios are medians of the rounds' ratios; above 1 Tutti is faster. GB/s are "
+             "Tutti's busbw."]
     for setting in document["settings"]:
         over = f", {setting['network']}" if setting["transport"] == "tcp" else ""
         lines.append(f"{setting['ranks']} ranks, {setting['transport']}{over}:")
