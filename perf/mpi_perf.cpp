@@ -1,6 +1,5 @@
 // mpi_perf: Open MPI's (or another MPI's) collectives, measured and checked exactly as our own
 // performance programs measure ours: the same options, buffers, data, clock and table.
-// scripts/compare_openmpi runs both.
 
 #include <fmt/format.h>
 #include <mpi.h>

@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 # Defaults, and what --quick makes of them.
 FULL = {"ranks": [2, 4], "smallest": 8, "largest": 64 << 20, "factor": 8, "rounds": 5,
         "target_ms": 20.0, "placements": list(PLACEMENTS)}
-QUICK = {"ranks": [2], "smallest": 8, "largest": 1 << 20, "factor": 512, "rounds": 3,
+QUICK = {"ranks": [2], "smallest": 8, "largest": 2 << 20, "factor": 512, "rounds": 3,
          "target_ms": 5.0, "placements": [PLACEMENTS[0]]}
 
 
@@ -56,8 +56,8 @@ def parser(description):
     what.add_argument("--transport", choices=("shm", "tcp"), default="shm",
                       help="between the ranks [shm]")
     what.add_argument("--netns", action="store_true",
-                      help="with --transport tcp: a network namespace for each rank, joined by veth "
-                      "and a bridge; needs root")
+                      help="with --transport tcp: a network namespace for each rank, joined by "
+                      "veth and a bridge; needs root")
     what.add_argument("--rate", help="with --netns: shape each rank's device, such as 1gbit")
     what.add_argument("--peers", type=lambda text: text.split(","),
                       help="those whose name contains one of these [all that are found]")
@@ -66,7 +66,7 @@ def parser(description):
     how.add_argument("-t", "--target-ms", type=float,
                      help="of one measurement, by which iterations are chosen [20]")
     how.add_argument("--quick", action="store_true",
-                     help="a minute or less: 2 ranks, out of place, sizes 8, 4K and 1M, 3 rounds "
+                     help="a minute or less: 2 ranks, out of place, sizes 8, 4K and 2M, 3 rounds "
                      "of 5 ms, unless told otherwise")
     how.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="folder [build]")
     how.add_argument("--prepare", action="store_true",

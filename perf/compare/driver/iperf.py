@@ -10,8 +10,8 @@ SECONDS = 2
 
 def bytes_per_us(network):
     """Of payload, over one connection."""
-    server = subprocess.Popen([*network.words(1), "iperf3", "-s", "-1", "--forceflush"], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True)
+    server = subprocess.Popen([*network.words(1), "iperf3", "-s", "-1", "--forceflush"],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         # It says when it listens.
         for line in server.stdout:

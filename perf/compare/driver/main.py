@@ -138,7 +138,7 @@ def draw(document, file):
 def publish(args, document, recorded):
     """Writes and prints all that was asked for; the exit code."""
     if args.json:
-        args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        args.json.write_text(results.as_json(document), encoding="utf-8")
     print(table.report(document, args.markdown))
     print(table.footnotes(document))
     code = 0

@@ -262,7 +262,7 @@ PEERS = (
     Peer("NCCL", "compare_nccl", start_nccl, lambda at: "on GPU memory, a GPU for each rank",
          "install CUDA and NCCL, then scripts/compare --prepare"),
     Peer("Gloo", "compare_gloo", start_gloo,
-         lambda at: "over TCP, all that it has; not bound, since it has a thread beside each rank's",
+         lambda at: "over TCP, all that it has; not bound: it has a thread beside each rank's",
          "apt-get install libgloo-dev, then scripts/compare --prepare"),
     Peer("oneCCL", "compare_oneccl", start_oneccl, intel_tuning,
          "scripts/compare --prepare, which has pip install oneccl-devel"),

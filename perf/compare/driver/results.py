@@ -5,6 +5,7 @@ changes it for everything in a round. Above 1 is better: the best peer's time, o
 Tutti's.
 """
 
+import json
 import statistics
 
 from limits import bound_us
@@ -88,6 +89,24 @@ def overview(found, name):
         line[kind] = {"mean": statistics.geometric_mean(ratios), "least": min(ratios),
                       "points": len(ratios)} if ratios else None
     return line
+
+
+def rounded(value):
+    """Four digits of every float in it: no time is known better."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(one) for one in value]
+    return value
+
+
+def as_json(document):
+    """A report as text, a line for each row."""
+    head = {key: value for key, value in document.items() if key != "rows"}
+    lines = ",\n".join(json.dumps(rounded(row)) for row in document["rows"])
+    return json.dumps(head, indent=1)[:-2] + f',\n "rows": [\n{lines}\n]}}\n'
 
 
 def our_names(found):
