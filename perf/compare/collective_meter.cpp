@@ -111,7 +111,7 @@ Status CollectiveMeter::check(const Command& command) {
   TUTTI_TRY(library_.download());
   const bool at_start =
       call.kind == Kind::reduce_scatter && call.in_place && library_.scatters_to_start();
-  const Status outcome = verify(call, at_start ? call.send : call.recv, rank, ranks);
+  Status outcome = verify(call, at_start ? call.send : call.recv, rank, ranks);
   TUTTI_TRY(library_.barrier());
   return outcome;
 }
