@@ -212,6 +212,10 @@ class Launches(unittest.TestCase):
         self.assertEqual((settings["I_MPI_FABRICS"], settings["FI_PROVIDER"]), ("ofi", "tcp"))
         self.assertIn("I_MPI_WAIT_MODE=1", peers.intel_tuning(self.place(4)))
 
+    def test_nccl_needs_gpus(self):
+        self.assertEqual(peers.too_few_gpus(self.place(ranks=1000))[:41],
+                         "it needs a GPU for each of 1000 ranks, and")
+
 
 class Runs(unittest.TestCase):
     def run_script(self, *arguments, **environment):

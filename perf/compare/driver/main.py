@@ -58,6 +58,10 @@ def machine():
 
 def start(peer, at, ranks, guard, problems):
     """The running program of a peer, or nothing and a sentence on why."""
+    why = peer.why_not(at)
+    if why:
+        problems.append(f"{peer.name} is not compared: {why}")
+        return None
     program = at.build / "perf/compare" / peer.program
     if not program.exists():
         problems.append(f"{peer.name} is not compared: {program.name} is not built; {peer.install}")
@@ -90,6 +94,8 @@ def start_all(args, at, guard, running, problems):
         job = start(peer, at, ranks, guard, problems)
         if job:
             running.callback(job.close)
+            if job.version in [other.version for other in jobs.values()]:
+                job.version += f" ({peer.name})"
             jobs[peer] = job
         elif peer in needed:
             raise JobFailed(problems[-1])

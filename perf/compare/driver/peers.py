@@ -6,6 +6,7 @@ to give way while it waits, if it knows how.
 """
 
 import os
+import pathlib
 import socket
 from typing import NamedTuple
 
@@ -39,6 +40,7 @@ class Peer(NamedTuple):
     launches: object  # (placement, path of the program, folder) -> [(words, environment)]
     tuning: object  # placement -> one line on how it is tuned
     install: str    # how to get it
+    why_not: object = lambda at: None  # placement -> why it cannot run there, if so
 
 
 def environment(**extra):
@@ -171,6 +173,12 @@ def start_gloo(at, program, folder):
     return each_rank(at, program, folder, False, where=at.network.device)
 
 
+def too_few_gpus(at):
+    gpus = len(list(pathlib.Path("/proc/driver/nvidia/gpus").glob("*")))
+    return None if gpus >= at.ranks else (
+        f"it needs a GPU for each of {at.ranks} ranks, and this machine has {gpus or 'none'}")
+
+
 def start_nccl(at, program, folder):
     return each_rank(at, program, folder, True)
 
@@ -260,7 +268,7 @@ PEERS = (
     Peer("Intel MPI", "compare_intelmpi", start_intel_mpi, intel_tuning,
          "scripts/compare --prepare, which has pip install oneccl-devel mpich"),
     Peer("NCCL", "compare_nccl", start_nccl, lambda at: "on GPU memory, a GPU for each rank",
-         "install CUDA and NCCL, then scripts/compare --prepare"),
+         "install CUDA and NCCL, then scripts/compare --prepare", too_few_gpus),
     Peer("Gloo", "compare_gloo", start_gloo,
          lambda at: "over TCP, all that it has; not bound: it has a thread beside each rank's",
          "apt-get install libgloo-dev, then scripts/compare --prepare"),
