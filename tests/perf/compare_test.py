@@ -213,8 +213,8 @@ class Launches(unittest.TestCase):
         self.assertIn("I_MPI_WAIT_MODE=1", peers.intel_tuning(self.place(4)))
 
     def test_nccl_needs_gpus(self):
-        self.assertEqual(peers.too_few_gpus(self.place(ranks=1000))[:41],
-                         "it needs a GPU for each of 1000 ranks, and")
+        self.assertIn("it needs a GPU for each of 1000 ranks, and this machine has",
+                      peers.too_few_gpus(self.place(ranks=1000)))
 
 
 class Runs(unittest.TestCase):
