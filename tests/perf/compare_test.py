@@ -316,16 +316,19 @@ class Runs(unittest.TestCase):
 
     def test_interrupted_nothing_stays(self):
         process = subprocess.Popen(
-            [sys.executable, "-B", str(SCRIPT), "--build", str(BUILD), "--peers", "none"],
+            [sys.executable, "-B", str(SCRIPT), "--build", str(BUILD), "--peers", "none",
+             "--quick", "-c", "barrier", "-r", "100000", "-t", "1"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=launch.clean_environment(), start_new_session=True)
         self.assertIn("round 1 of", process.stderr.readline())
+        self.assertIn("round 2 of", process.stderr.readline())
         children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)],
                                   capture_output=True, text=True, check=True).stdout.split()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=launch.TIMEOUT_S)
+        out, err = process.communicate(timeout=launch.TIMEOUT_S)
         self.assertEqual(process.returncode, 130, err)
         self.assertIn("interrupted: all programs are ended", err)
+        self.assertIn("Problem: interrupted before all rounds were measured", out)
         left = [pid for pid in children if pathlib.Path("/proc", pid).exists()]
         self.assertEqual(left, [])
 

@@ -102,6 +102,13 @@ def start_all(args, at, guard, running, problems):
     return jobs
 
 
+def settings(at, jobs, limits):
+    """How the programs of one number of ranks were run."""
+    return {"ranks": at.ranks, "transport": at.transport, "network": at.network.text(),
+            "iperf3_mbit_s": [bandwidth * 8 for bandwidth in limits.bandwidths],
+            "programs": {job.version: peer.tuning(at) for peer, job in jobs.items()}}
+
+
 def measure(args, ranks, guard, document):
     """Measures all points of one number of ranks and adds them to the document."""
     wanted_points = points.points(args.collectives, ranks, args.transport, args.placements,
@@ -123,14 +130,14 @@ def measure(args, ranks, guard, document):
         contenders += [Contender(job, "private") for peer, job in jobs.items() if peer is not TUTTI]
         rounds = Rounds(contenders, limits, len(at.cpus), args.target_ms)
         progress = Progress(ranks, args.rounds, len(wanted_points))
-        rounds.run(wanted_points, args.rounds, progress)
-        progress.end()
-        document["rows"] += results.rows(rounds.times, rounds.limit_times)
-        document["problems"] += rounds.problems
-        document["settings"].append({
-            "ranks": ranks, "transport": args.transport, "network": network.text(),
-            "iperf3_mbit_s": [bandwidth * 8 for bandwidth in limits.bandwidths],
-            "programs": {job.version: peer.tuning(at) for peer, job in jobs.items()}})
+        try:
+            rounds.run(wanted_points, args.rounds, progress)
+        finally:
+            # Who interrupts a long run still gets what it has measured.
+            progress.end()
+            document["rows"] += results.rows(rounds.times, rounds.limit_times)
+            document["problems"] += rounds.problems
+            document["settings"].append(settings(at, jobs, limits))
 
 
 def draw(document, file):
@@ -190,6 +197,10 @@ def main(arguments, description):
         return 1
     except KeyboardInterrupt:
         print("interrupted: all programs are ended", file=sys.stderr)
+        if document["rows"]:
+            document["problems"].append("interrupted before all rounds were measured")
+            document["load"].append(os.getloadavg()[0])
+            publish(args, document, None)
         return 130
     document["load"].append(os.getloadavg()[0])
     return publish(args, document, recorded)

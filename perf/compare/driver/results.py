@@ -63,7 +63,7 @@ def row(point, times, limit_rounds):
 
 
 def rows(times, limit_times):
-    return [row(point, by_name, limit_times[point]) for point, by_name in times.items()]
+    return [row(point, by_name, limit_times.get(point, [])) for point, by_name in times.items()]
 
 
 def groups(found):
