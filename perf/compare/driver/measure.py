@@ -11,9 +11,9 @@ MIN_ITERATIONS = 2
 # How long an estimate of an iteration's time is worked at, as a share of a measurement.
 ESTIMATE_SHARE = 0.1
 LIMIT_SHARE = 0.25
-# Who takes this much longer than the fastest in a point's first two rounds is not measured there
-# again.
-HOPELESS = 10
+# Who takes this much longer than the fastest in a point's first round, or in each of its first two,
+# is not measured there again.
+HOPELESS = (50, 10)
 
 
 class Contender(NamedTuple):
@@ -36,25 +36,26 @@ def iterations_for(time_us, target_us, largest=MAX_ITERATIONS):
 
 
 class Pace:
-    """How many iterations a measurement takes, found by measurements that are thrown away."""
+    """How many iterations a measurement takes, found by measurements that are thrown away unless
+    they took long enough."""
 
     def __init__(self, target_us):
         self.target_us = target_us
         self._counts = {}
 
-    def count(self, key, time_us):
-        """time_us(iterations) measures."""
-        if key not in self._counts:
-            count = MIN_ITERATIONS
-            while True:
-                us = time_us(count)
-                enough = iterations_for(us, self.target_us)
-                estimate = iterations_for(us, self.target_us * ESTIMATE_SHARE)
-                if estimate <= count * 2:
-                    break
-                count = min(estimate, count * 100)
-            self._counts[key] = enough
-        return self._counts[key]
+    def measure(self, key, time_us):
+        """What time_us(iterations) measures, with as many as suit."""
+        if key in self._counts:
+            return time_us(self._counts[key])
+        count = MIN_ITERATIONS
+        while True:
+            us = time_us(count)
+            estimate = iterations_for(us, self.target_us * ESTIMATE_SHARE)
+            if estimate <= count * 2:
+                break
+            count = min(estimate, count * 100)
+        self._counts[key] = iterations_for(us, self.target_us)
+        return us if self._counts[key] <= count else time_us(self._counts[key])
 
 
 class LimitJobs:
@@ -104,8 +105,7 @@ class Rounds:
                     rows = self.times.setdefault(point, {})
                     rows.setdefault(contender.name, []).append(us)
                 self.limit_times.setdefault(point, []).append(self._measure_limits(point))
-                if number > 0:
-                    self._give_up(point)
+                self._give_up(point, HOPELESS[min(number, len(HOPELESS) - 1)])
 
     def _measure(self, contender, point):
         key = (contender, point)
@@ -120,11 +120,11 @@ class Rounds:
             self.problems.append(f"{failure}; it is left out from here on")
         return None
 
-    def _give_up(self, point):
+    def _give_up(self, point, factor):
         least = {name: min(us for us in rounds if us is not None)
                  for name, rounds in self.times[point].items() if rounds[0] is not None}
         for contender in self.contenders:
-            slow = least.get(contender.name, 0) > HOPELESS * min(least.values(), default=0)
+            slow = least.get(contender.name, 0) > factor * min(least.values(), default=0)
             if slow and contender.job.name != "Tutti":
                 self._hopeless.add((contender, point))
 
@@ -141,7 +141,7 @@ class Rounds:
         first = point not in self.times or contender.name not in self.times[point]
         if first and point.collective != "barrier":
             contender.job.ask(ask("check", 1, 0))
-        return time_us(self.pace.count((contender, point), time_us))
+        return self.pace.measure((contender, point), time_us)
 
     def _measure_limits(self, point):
         measured = {}
@@ -151,7 +151,7 @@ class Rounds:
             def time_us(count, limit=limit):
                 return self.limits.time_us(limit, count)
             try:
-                measured[limit] = time_us(self.limit_pace.count(limit, time_us))
+                measured[limit] = self.limit_pace.measure(limit, time_us)
             except JobFailed as failure:
                 self._failed.add(self.limits)
                 self.problems.append(f"{failure}; there are no limits from here on")
