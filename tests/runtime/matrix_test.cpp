@@ -23,9 +23,9 @@ namespace tutti::test {
 namespace {
 
 #ifdef TUTTI_SANITIZE
-constexpr std::uint64_t kUsualOneIn = 40;
+constexpr std::uint64_t kUsualOneIn = 60;
 #else
-constexpr std::uint64_t kUsualOneIn = 6;
+constexpr std::uint64_t kUsualOneIn = 10;
 #endif
 
 constexpr int kRanksMax = 17;

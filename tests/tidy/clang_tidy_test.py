@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 FOLDERS = ("src/", "tools/", "perf/", "examples/")
-BATCH = 12  # files looked at together
+BATCH = 24  # files looked at together
 
 
 def commands(build, root):
