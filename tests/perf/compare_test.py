@@ -98,7 +98,8 @@ class Rounds(unittest.TestCase):
         rounds = self.run_rounds([FakeJob("Tutti", 3), FakeJob("b", JobFailed("b broke")),
                                   FakeJob("c", Unsupported("no gather"))])
         self.assertEqual(rounds.times[point("gather")]["b"], [None] * 4)
-        self.assertEqual(rounds.problems, ["b broke; it is left out from here on"])
+        self.assertEqual(rounds.problems, ["gather of 1200 bytes, out_of_place: b broke; it is "
+                                           "left out from here on"])
 
     def test_a_barrier_has_no_memory_and_nothing_to_check(self):
         job = FakeJob("Tutti", 3)

@@ -117,7 +117,8 @@ class Rounds:
             self._lacking.add(key)
         except JobFailed as failure:
             self._failed.add(contender.job)
-            self.problems.append(f"{failure}; it is left out from here on")
+            self.problems.append(f"{point.collective} of {point.size} bytes, "
+                                 f"{point.placement}: {failure}; it is left out from here on")
         return None
 
     def _give_up(self, point, factor):

@@ -4,6 +4,7 @@ A program of its own, since matplotlib may belong to another Python than the one
 scripts/compare: picture.py REPORT.json FILE.svg
 """
 
+import io
 import json
 import math
 import pathlib
@@ -75,7 +76,10 @@ def draw(document, file):
                     f"{document['rounds']} rounds", fontsize=10)
     height = figure.get_figheight()
     figure.tight_layout(rect=(0, LEGEND_INCHES / height, 1, 1))
-    figure.savefig(file, format="svg", metadata={"Date": None})
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    lines = (line.rstrip() for line in text.getvalue().splitlines())
+    pathlib.Path(file).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def has_matplotlib(python):
