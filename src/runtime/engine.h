@@ -9,12 +9,14 @@
 // Blocks (all but what follows): in step k every sender posts piece k of all its blocks, and takes
 //   piece k of its own from every sender's post; reductions read all posts at once.
 //   Cost: one flag round; S staged, S read. Piece k + 1 is staged before piece k is taken.
-//   A long message that lies in allocated memory, or in any memory where peers can read each
-//   other's processes (and nothing is reduced), is not staged: its place is posted, and taken from.
+//   Blocks of 8 KiB and more that lie in allocated memory, or in any memory where peers can read
+//   each other's processes, are not staged: their place is posted, and they are taken from there.
 //   Cost: two flag rounds; S read and written. The sender stays until all have taken; one that
 //   fails before says so, and who has taken then looks whether what it took was still kept.
 // barrier: one step of empty posts.
-// all_reduce, small: everyone posts its data and reduces everybody's. n S read.
+// all_reduce, small (up to 2 KiB): everyone posts its data and reduces everybody's. n S read.
+//   Up to 16 KiB it is the same over stages; and where peers can read each other's processes and
+//   none is in place, up to 512 KiB (of two ranks) straight from the send buffers.
 // all_reduce, large, and reduce among many: tiles in two phases. Everyone stages its tile; rank r
 //   reduces chunk r of it from all stages, into its result buffer (and its recv buffer); everyone,
 //   or the root, copies the other results.

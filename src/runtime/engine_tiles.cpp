@@ -62,7 +62,12 @@ Status Tiles::run_tiles(const Operation& operation) {
     stage(operation, 0);
   }
   for (std::int64_t tile = 0; tile < tiles_; ++tile) {
-    if (!lends_ && tile + 1 < tiles_) stage(operation, tile + 1);
+    if (!lends_ && tile + 1 < tiles_) {
+      // The second tile's stage may be that of a short operation just before, which ends for each
+      // rank when it has read.
+      if (tile == 0) TUTTI_TRY(wait_reduced(-1));
+      stage(operation, tile + 1);
+    }
     TUTTI_TRY(wait_staged(tile));
     if (tile == 0 && (short_ || all_lend())) return reduce_whole(operation);
     TUTTI_TRY(reduce_chunk(operation, tile));
