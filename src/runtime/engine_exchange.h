@@ -91,7 +91,7 @@ class Exchange {
   Status read_table(const Operation& operation, int sender);
   Status take(const Operation& operation, std::int64_t piece);
   Status take_block(const Operation& operation, int sender, std::int64_t piece);
-  Status read_whole(const Operation& operation, int sender);
+  Status read_outside(const Operation& operation, int sender, const Block& of_block);
   Status reduce(const Operation& operation, std::int64_t piece);
   // Of `bytes` of a block, from `begin` on.
   Result<const void*> source(const Operation& operation, int sender, std::int64_t begin,
@@ -106,6 +106,7 @@ class Exchange {
   Shape shape_;
   Flow flow_;
   bool reduces_ = false;
+  bool swaps_ = false;    // blocks with each other in place: an all-to-all
   bool scales_ = false;   // what is staged is multiplied, the own contribution too
   Place place_;           // of what this rank sends
   bool outside_ = false;  // something was taken that was not staged

@@ -58,26 +58,33 @@ Status Exchange::take(const Operation& operation, std::int64_t piece) {
 Status Exchange::take_block(const Operation& operation, int sender, std::int64_t piece) {
   if (piece == 0) TUTTI_TRY(open(operation, sender));
   const Sender& from = senders_[static_cast<std::size_t>(sender)];
-  if (!from.staged) return piece == 0 ? read_whole(operation, sender) : Status();
+  if (!from.staged && !swaps_) {
+    // At once: a system call for all of it.
+    return piece == 0 ? read_outside(operation, sender, {0, from.block.bytes}) : Status();
+  }
+  const std::int64_t begin = piece * piece_bytes_;
   const std::int64_t bytes = part(from.block.bytes, piece);
   if (bytes <= 0) return {};
+  // Where blocks are swapped in place, the next piece of this rank's was posted already, and no
+  // more than that.
+  if (!from.staged) return read_outside(operation, sender, {begin, bytes});
   if (piece > 0) TUTTI_TRY(board_.wait(sender, step(piece)));
-  const std::int64_t to = flow_.in[static_cast<std::size_t>(sender)].offset;
-  copy_block(static_cast<std::byte*>(operation.recv) + to + piece * piece_bytes_,
+  copy_block(at(operation.recv, flow_.in[static_cast<std::size_t>(sender)].offset + begin),
              board_.data(sender, step(piece)) + place_in_post(sender, board_.rank(), from.largest),
              bytes, store_);
   return {};
 }
 
-// What lies outside the slots is taken at once.
-Status Exchange::read_whole(const Operation& operation, int sender) {
-  const Sender& from = senders_[static_cast<std::size_t>(sender)];
-  std::byte* const to =
-      static_cast<std::byte*>(operation.recv) + flow_.in[static_cast<std::size_t>(sender)].offset;
+// What lies outside the slots.
+Status Exchange::read_outside(const Operation& operation, int sender, const Block& of_block) {
+  const auto index = static_cast<std::size_t>(sender);
+  const Sender& from = senders_[index];
+  const Block block{from.block.offset + of_block.offset, of_block.bytes};
+  std::byte* const to = at(operation.recv, flow_.in[index].offset + of_block.offset);
   if (from.base != nullptr) {
-    copy_block(to, from.base + from.block.offset, from.block.bytes, store_);
+    copy_block(to, from.base + block.offset, block.bytes, store_);
   } else {
-    TUTTI_TRY(reach_.take(sender, from.place, from.block, to));
+    TUTTI_TRY(reach_.take(sender, from.place, block, to));
   }
   // A sender that failed has told everybody why.
   return board_.revoked(sender, first_step_) ? board_.wait_failure() : Status();
