@@ -93,7 +93,8 @@ def batches(jobs):
     and programs bring their own main: those stay alone."""
     alike = {}
     for job in jobs:
-        alone = job.path.startswith("src/device/") or not job.path.startswith(("src/", "tools/doctor/"))
+        together = job.path.startswith(("src/", "tools/doctor/"))
+        alone = job.path.startswith("src/device/") or not together
         alike.setdefault((tuple(job.flags), job.path if alone else ""), []).append(job)
     for jobs_alike in alike.values():
         for at in range(0, len(jobs_alike), BATCH):
