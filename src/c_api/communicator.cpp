@@ -20,7 +20,6 @@ using tutti::Status;
 using tutti::c_api::check;
 using tutti::c_api::check_constant;
 using tutti::c_api::created;
-using tutti::c_api::Given;
 using tutti::c_api::guarded;
 using tutti::c_api::named;
 

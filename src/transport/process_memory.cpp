@@ -21,8 +21,8 @@ Status read_process_memory(pid_t process, void* dst, std::uint64_t address, std:
   while (bytes > 0) {
     const std::size_t want = std::min(bytes, kCallBytes);
     const iovec local{to, want};
-    const iovec remote{reinterpret_cast<void*>(address),
-                       want};  // NOLINT(performance-no-int-to-ptr)
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
+    const iovec remote{reinterpret_cast<void*>(address), want};
     const ssize_t got = ::process_vm_readv(process, &local, 1, &remote, 1, 0);
     if (got <= 0) {
       if (got < 0 && errno == EINTR) continue;

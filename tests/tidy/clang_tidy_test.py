@@ -21,9 +21,11 @@ BATCH = 12  # files looked at together
 
 
 def commands(build, root):
-    """(source, folder, words) of the files to look at."""
+    """(source, folder, words) of the files to look at, as their own targets compile them: tests
+    that take a file of a program compile it again, with a precompiled header of gcc."""
     seen = set()
-    for entry in json.loads((build / "compile_commands.json").read_text()):
+    entries = json.loads((build / "compile_commands.json").read_text())
+    for entry in sorted(entries, key=lambda entry: "cmake_pch" in entry["command"]):
         path = os.path.relpath(os.path.join(entry["directory"], entry["file"]), root)
         if path.startswith(FOLDERS) and path not in seen:
             seen.add(path)
@@ -41,10 +43,10 @@ def preprocessed(folder, words):
     return done.stdout + done.stderr
 
 
-def look_alone(root, build, path):
+def look_alone(root, job):
     """What clang-tidy says about one file; nothing when it is clean."""
-    done = subprocess.run(["clang-tidy", "--quiet", "-p", str(build), str(root / path)],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(["clang-tidy", "--quiet", str(root / job.path), "--", *job.flags],
+                          cwd=job.folder, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return ""
     return done.stdout + re.sub(r"^\d+ warnings? .*\n?", "", done.stderr, flags=re.MULTILINE)
@@ -69,7 +71,7 @@ def look(root, build, batch):
         # Something is wrong in one of them, or two of them do not go together.
         half = len(batch) // 2
         return look(root, build, batch[:half]) + look(root, build, batch[half:])
-    said = look_alone(root, build, batch[0].path)
+    said = look_alone(root, batch[0])
     if not said:
         batch[0].stamp.touch()
     return said
