@@ -17,9 +17,9 @@ namespace tutti::runtime {
 namespace {
 
 // Raise this whenever ranks of two builds could misunderstand each other.
-constexpr std::string_view kProtocol = "protocol 1";
+constexpr std::string_view kProtocol = "protocol 2";
 
-struct Block {
+struct Settings {
   std::array<char, 384> settings{};  // text, so that an error can show it
   cpu_set_t cpus{};
 };
@@ -29,21 +29,21 @@ std::string settings_of(const Config& config) {
                      config.lanes, fmt::join(config.transports, ","), config.algorithm);
 }
 
-std::string_view text_of(const Block& block) {
-  return {block.settings.data(), strnlen(block.settings.data(), block.settings.size())};
+std::string_view text_of(const Settings& of) {
+  return {of.settings.data(), strnlen(of.settings.data(), of.settings.size())};
 }
 
 }  // namespace
 
 Result<int> agree(Bootstrap& bootstrap, const Config& config,
                   const std::vector<transport::Card>& cards) {
-  Block mine;
+  Settings mine;
   const std::string settings = settings_of(config);
   std::copy_n(settings.begin(), std::min(settings.size(), mine.settings.size()),
               mine.settings.begin());
   if (::sched_getaffinity(0, sizeof mine.cpus, &mine.cpus) != 0) CPU_SET(0, &mine.cpus);
 
-  std::vector<Block> all(cards.size());
+  std::vector<Settings> all(cards.size());
   TUTTI_TRY(bootstrap.all_gather(std::as_bytes(std::span(&mine, 1)),
                                  std::as_writable_bytes(std::span(all))));
 
