@@ -154,7 +154,8 @@ Status Tiles::find_sources(const Operation& operation, std::int64_t tile, std::i
   bool lent = false;
   for (int rank = 0; rank < board_.ranks(); ++rank) {
     const auto index = static_cast<std::size_t>(rank);
-    const ProcessPlace& place = staged(board_.area(rank), 0).place;
+    // Where there are more tiles nobody lends, and the first one's line is soon rewritten.
+    const ProcessPlace place = tile == 0 ? staged(board_.area(rank), 0).place : ProcessPlace();
     const void*& source = sources_[index];
     if (rank == board_.rank()) {
       source = at(operation.send, offset);
