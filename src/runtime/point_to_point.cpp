@@ -181,7 +181,7 @@ PointToPoint::Stream& PointToPoint::stream_of(const Transfer& transfer) {
   stream.current = stream.told = 0;
   stream.message = 0;
   stream.lent = nullptr;
-  stream.lying = false;
+  stream.last_place = 0;
   return stream;
 }
 
@@ -222,12 +222,15 @@ void PointToPoint::ask_for_more() {
   if (Status opened = open(next); !opened.ok()) error_ = std::move(opened);
 }
 
-// What was received is; what was sent is once no port holds it, or reads it, any more.
+// What was received is; what was sent is once no port holds it, or reads it, any more. A transfer
+// that the receiver reads does not wait for those behind it: they may be received much later.
 void PointToPoint::tell_what_is_over() {
   for (Stream& stream : std::span(streams_).first(used_)) {
     if (stream.told == stream.current || (stream.sends && !flush(stream))) continue;
     for (; stream.told < stream.current; ++stream.told) {
-      source_->done(stream.items[stream.told].number);
+      const Stream::Item& item = stream.items[stream.told];
+      if (item.place > 0 && !stream.link->send_port(0).released(item.place)) break;
+      source_->done(item.number);
     }
   }
 }
@@ -244,7 +247,7 @@ bool PointToPoint::send_place(Stream& stream) {
   if (window.data() == nullptr) return false;
   std::memcpy(window.data(), &place, sizeof(place));
   port.commit(sizeof(place), point_to_point_tag(transfer.type, transfer.count));
-  stream.lying = true;
+  stream.items[stream.current].place = stream.last_place = port.sent();
   ++stream.current;
   return true;
 }
@@ -325,7 +328,10 @@ bool PointToPoint::next(Stream& stream) {
 bool PointToPoint::flush() {
   bool flushed = true;
   for (const Stream& stream : std::span(streams_).first(used_)) {
-    flushed = (!stream.sends || flush(stream)) && flushed;
+    if (!stream.sends) continue;
+    flushed = flush(stream) && flushed;
+    flushed = (stream.last_place == 0 || stream.link->send_port(0).released(stream.last_place)) &&
+              flushed;
   }
   return flushed;
 }
@@ -335,7 +341,7 @@ bool PointToPoint::flush(const Stream& stream) {
   for (int lane = 0; lane < links_.lanes(); ++lane) {
     flushed = stream.link->send_port(lane).flush() && flushed;
   }
-  return flushed && (!stream.lying || stream.link->send_port(0).released());
+  return flushed;
 }
 
 void PointToPoint::give_back() {

@@ -84,6 +84,8 @@ class PointToPoint final : private Activity {
     struct Item {
       const Transfer* transfer;
       std::size_t number;  // as the source counts
+      // When it is read where it lies: messages of its port, this one's the last.
+      std::uint64_t place = 0;
     };
     std::vector<Item> items;
     std::size_t current = 0;
@@ -91,7 +93,7 @@ class PointToPoint final : private Activity {
     std::int64_t message = 0;  // of the current transfer
     // Of what is sent: memory of the current transfer that needs no copy, or null.
     const transport::Registration* lent = nullptr;
-    bool lying = false;  // a transfer that was sent is read where it lies
+    std::uint64_t last_place = 0;  // of the items that were sent
 
     bool done() const { return current == items.size(); }
     const Transfer& transfer() const { return *items[current].transfer; }

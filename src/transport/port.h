@@ -43,9 +43,11 @@ class SendPort {
   // True when nothing that was sent still waits in this process or is read from the caller's
   // memory; tries to move it on.
   virtual bool flush() = 0;
-  // True when the receiver has released all that was sent: what it said about other memory has been
-  // read too. Only over shared memory.
-  virtual bool released() { return flush(); }
+  // Messages that were sent so far. Only over shared memory, as the next.
+  virtual std::uint64_t sent() const { return 0; }
+  // True when the receiver has released the first so many: what they say about other memory has
+  // been read too.
+  virtual bool released(std::uint64_t /*messages*/) { return flush(); }
   virtual PortState state() const = 0;
 };
 

@@ -38,9 +38,9 @@ void SlotSender::commit(std::size_t bytes, std::uint64_t tag) {
   node_.ring(peer_local_);
 }
 
-bool SlotSender::released() {
-  if (released_ != sent_) released_ = ring_.header->released.load(std::memory_order_acquire);
-  return released_ == sent_;
+bool SlotSender::released(std::uint64_t messages) {
+  if (released_ < messages) released_ = ring_.header->released.load(std::memory_order_acquire);
+  return released_ >= messages;
 }
 
 PortState SlotSender::state() const {

@@ -104,7 +104,8 @@ class SlotSender final : public SendPort {
   void commit(std::size_t bytes, std::uint64_t tag) override;
   // What is committed is in the shared memory already.
   bool flush() override { return true; }
-  bool released() override;
+  std::uint64_t sent() const override { return sent_; }
+  bool released(std::uint64_t messages) override;
   PortState state() const override;
 
  private:

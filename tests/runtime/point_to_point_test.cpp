@@ -167,6 +167,31 @@ TEST_P(PointToPointTest, AnAsynchronousSendAndABlockingReceiveMoveTogether) {
   for (const Exit& exit : exits) EXPECT_EQ(exit.output, "");
 }
 
+// Whoever waits for the first send may be what the receiver needs before it takes the second.
+TEST_P(PointToPointTest, ASendIsOverBeforeTheNextOneIsReceived) {
+  const auto exits = run_processes(2, over(GetParam()), [](Communicator& c) -> std::string {
+    constexpr std::int64_t kCount = 5'000;
+    constexpr auto kType = DataType::uint32;
+    const auto data = numbers(c.rank(), 1 - c.rank(), kCount);
+    std::vector<std::uint32_t> got(data.size());
+    Status status;
+    if (c.rank() == 0) {
+      const Work first = c.send_async(data.data(), kCount, kType, 1);
+      const Work second = c.send_async(data.data(), kCount, kType, 1);
+      status = first.wait();
+      if (status.ok()) status = c.recv(got.data(), kCount, kType, 1);
+      if (status.ok()) status = second.wait();
+    } else {
+      status = c.recv(got.data(), kCount, kType, 0);
+      if (status.ok()) status = c.send(data.data(), kCount, kType, 0);
+      if (status.ok()) status = c.recv(got.data(), kCount, kType, 0);
+    }
+    if (!status.ok()) return std::string(status.message());
+    return got == numbers(1 - c.rank(), c.rank(), kCount) ? "" : "wrong data";
+  });
+  for (const Exit& exit : exits) EXPECT_EQ(exit.output, "");
+}
+
 INSTANTIATE_TEST_SUITE_P(Over, PointToPointTest, testing::Values("shm", "tcp"),
                          [](const auto& info) { return std::string(info.param); });
 
