@@ -24,6 +24,7 @@
 #include "runtime/control.h"
 #include "runtime/engine_area.h"
 #include "runtime/waiter.h"
+#include "transport/doorbell.h"
 #include "transport/node.h"
 #include "tutti/status.h"
 
@@ -78,6 +79,7 @@ class Board {
   // failed and returns. Who has read it looks whether that came before.
   void revoke(std::uint64_t step);
   bool revoked(int rank, std::uint64_t step) const {
+    transport::read_fence();
     return areas_[static_cast<std::size_t>(rank)]->revoked.value.load(std::memory_order_acquire) >=
            step;
   }

@@ -107,6 +107,7 @@ void Reach::withdraw() {
 }
 
 bool Reach::withdrawn(int rank) const {
+  transport::read_fence();
   return board_.area(rank).withdrawn.value.load(std::memory_order_acquire) != 0;
 }
 

@@ -54,6 +54,13 @@ inline void publish_fence() noexcept {
 #endif
 }
 
+// Orders what was read before it before what is read after it.
+inline void read_fence() noexcept {
+#ifndef TUTTI_THREAD_SANITIZER
+  std::atomic_thread_fence(std::memory_order_acquire);
+#endif
+}
+
 // After publish_fence(): a look at the flag when nobody sleeps, a system call of about 1 us when
 // somebody does.
 inline void ring_if_parked(RankLine& line, int doorbell) noexcept {
