@@ -107,6 +107,7 @@ struct EngineArea {
   Counter left;     // the last one that it left with an error
   // Point to point: 1 when this rank failed, and keeps nothing that it lent.
   Counter withdrawn;
+  Counter reading;  // 1 while this rank reads memory of other ranks of its process: see Reading
   alignas(4096) std::byte slot[kSlots][kSlotBytes];
   alignas(kCacheLine) std::byte stage[2][kTileBytes];
   alignas(kCacheLine) std::byte result[2][kTileBytes / 2 + kCacheLine];
@@ -115,6 +116,22 @@ struct EngineArea {
   const PostLine& line_of(std::uint64_t step) const { return line[step % kLines]; }
   std::byte* slot_of(std::uint64_t step) { return slot[step % kSlots]; }
   const std::byte* slot_of(std::uint64_t step) const { return slot[step % kSlots]; }
+};
+
+// While a rank reads by its address what another rank of its process lent. Who fails, and lent
+// something, says so, and then waits until nobody reads. The protocol is Dekker's: who reads says
+// that, and then looks whether the other has failed. Nothing is waited for meanwhile.
+class Reading {
+ public:
+  explicit Reading(EngineArea& own) : own_(own) {
+    own_.reading.value.exchange(1, std::memory_order_seq_cst);
+  }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+  ~Reading() { own_.reading.value.store(0, std::memory_order_release); }
+
+ private:
+  EngineArea& own_;
 };
 
 inline constexpr std::size_t kEngineAreaBytes = (sizeof(EngineArea) + 4095) / 4096 * 4096;

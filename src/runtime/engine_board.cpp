@@ -4,7 +4,9 @@
 #include <cassert>
 #include <cstring>
 #include <new>
+#include <thread>
 
+#include "base/deadline.h"
 #include "base/try.h"
 #include "device/reduce.h"
 #include "runtime/tag.h"
@@ -125,15 +127,32 @@ Status Board::check(std::uint64_t tag, int rank) {
 }
 
 void Board::revoke(std::uint64_t step) {
-  mine().revoked.value.store(step, std::memory_order_release);
-  transport::publish_fence();
+  mine().revoked.value.exchange(step, std::memory_order_seq_cst);
+  wait_readers();
+}
+
+// Readers are threads in the midst of a copy. Only in other processes they may have ended in it.
+void Board::wait_readers() {
+  constexpr std::int64_t kOtherProcessMs = 2000;
+  const Deadline soon = Deadline::after_ms(kOtherProcessMs);
+  for (int rank = 0; rank < ranks_; ++rank) {
+    if (rank == me_) continue;
+    while (area(rank).reading.value.load(std::memory_order_seq_cst) != 0) {
+      if (!node_->in_process() && soon.passed()) return;
+      std::this_thread::yield();
+    }
+  }
+}
+
+bool Board::all_keep(std::uint64_t step) const {
+  for (int rank = 0; rank < ranks_; ++rank) {
+    if (rank != me_ && revoked(rank, step)) return false;
+  }
+  return true;
 }
 
 Status Board::check_kept(std::uint64_t step) {
-  for (int rank = 0; rank < ranks_; ++rank) {
-    if (rank != me_ && revoked(rank, step)) return wait_failure();
-  }
-  return {};
+  return all_keep(step) ? Status() : wait_failure();
 }
 
 Status Board::wait_failure() {

@@ -75,14 +75,18 @@ class Board {
   // mismatch, when the rank is in another call than this one.
   Status check(std::uint64_t tag, int rank);
 
-  // Data outside the slots, put up in a step up to this one, may change from now on: this call has
-  // failed and returns. Who has read it looks whether that came before.
+  // Data outside the slots, put up in a step up to this one, may change once this returns: this
+  // call has failed. Who has read it looks whether that came before.
   void revoke(std::uint64_t step);
   bool revoked(int rank, std::uint64_t step) const {
     transport::read_fence();
-    return areas_[static_cast<std::size_t>(rank)]->revoked.value.load(std::memory_order_acquire) >=
+    return areas_[static_cast<std::size_t>(rank)]->revoked.value.load(std::memory_order_seq_cst) >=
            step;
   }
+  // Until no rank of this process reads what this one lent.
+  void wait_readers();
+  // Has nobody revoked it?
+  bool all_keep(std::uint64_t step) const;
   // After taking data of a step outside the slots: has nobody revoked it? Else the failure.
   Status check_kept(std::uint64_t step);
   // Waits for the news of a failure that is there already.

@@ -38,7 +38,7 @@ Status Exchange::run(const Operation& operation) {
     cut(operation);
     shape_ = shape;
   }
-  outside_ = false;
+  outside_ = beside_ = false;
   find_place(operation);
   first_step_ = board_.take_steps(pieces_);
   Status status = run_pieces(operation);

@@ -110,6 +110,7 @@ class Exchange {
   bool scales_ = false;   // what is staged is multiplied, the own contribution too
   Place place_;           // of what this rank sends
   bool outside_ = false;  // something was taken that was not staged
+  bool beside_ = false;   // and lies in memory of another rank of this process
   std::int64_t post_blocks_ = 0;
   std::int64_t table_bytes_ = 0;
   std::int64_t piece_bytes_ = 0;

@@ -1,6 +1,7 @@
 // The receiving half of Exchange.
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "base/try.h"
 #include "runtime/engine_copy.h"
@@ -28,6 +29,7 @@ Status Exchange::open(const Operation& operation, int sender) {
   } else {
     from.place = read_line<ProcessPlace>(line);
     from.base = reach_.address(from.place);
+    beside_ = beside_ || from.base != nullptr;
   }
   return {};
 }
@@ -82,7 +84,10 @@ Status Exchange::read_outside(const Operation& operation, int sender, const Bloc
   const Block block{from.block.offset + of_block.offset, of_block.bytes};
   std::byte* const to = at(operation.recv, flow_.in[index].offset + of_block.offset);
   if (from.base != nullptr) {
-    copy_block(to, from.base + block.offset, block.bytes, store_);
+    const Reading reading(board_.mine());
+    if (!board_.revoked(sender, first_step_)) {
+      copy_block(to, from.base + block.offset, block.bytes, store_);
+    }
   } else {
     TUTTI_TRY(reach_.take(sender, from.place, block, to));
   }
@@ -110,6 +115,9 @@ Status Exchange::reduce(const Operation& operation, std::int64_t piece) {
     for (int rank = 0; rank < board_.ranks(); ++rank) {
       TUTTI_TRY_ASSIGN(sources_[static_cast<std::size_t>(rank)], source(operation, rank, begin, n));
     }
+    std::optional<Reading> reading;
+    if (beside_) reading.emplace(board_.mine());
+    if (beside_ && !board_.all_keep(first_step_)) break;
     kernels.reduce_many(at(operation.recv, begin), sources_.data(), board_.ranks(),
                         static_cast<std::size_t>(n / operation.element_bytes()), board_.ranks(),
                         store_);

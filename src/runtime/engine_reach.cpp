@@ -101,14 +101,20 @@ Status Reach::take(int rank, const ProcessPlace& place, const Block& block, void
                                        me, describe(board_.call()), rank, status.message()));
 }
 
+Status Reach::fetch(int rank, const ProcessPlace& place, std::int64_t bytes, void* dst) const {
+  if (address(place) == nullptr) return read(place, {0, bytes}, dst);
+  const Reading reading(board_.mine());
+  return withdrawn(rank) ? Status() : read(place, {0, bytes}, dst);
+}
+
 void Reach::withdraw() {
-  board_.mine().withdrawn.value.store(1, std::memory_order_release);
-  transport::publish_fence();
+  board_.mine().withdrawn.value.exchange(1, std::memory_order_seq_cst);
+  board_.wait_readers();
 }
 
 bool Reach::withdrawn(int rank) const {
   transport::read_fence();
-  return board_.area(rank).withdrawn.value.load(std::memory_order_acquire) != 0;
+  return board_.area(rank).withdrawn.value.load(std::memory_order_seq_cst) != 0;
 }
 
 }  // namespace tutti::runtime

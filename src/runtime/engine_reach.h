@@ -46,7 +46,10 @@ class Reach {
   // The same in a collective: the error names it, or tells what became of the rank.
   Status take(int rank, const ProcessPlace& place, const Block& block, void* dst);
 
-  // What this rank lent outside collectives may change from now on: it has failed.
+  // Copies what the rank lent outside collectives, unless it has withdrawn: look at that
+  // afterwards.
+  Status fetch(int rank, const ProcessPlace& place, std::int64_t bytes, void* dst) const;
+  // What this rank lent outside collectives may change once this returns: it has failed.
   void withdraw();
   bool withdrawn(int rank) const;
 

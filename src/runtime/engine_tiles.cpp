@@ -1,6 +1,7 @@
 #include "runtime/engine_tiles.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/try.h"
 #include "runtime/engine_copy.h"
@@ -90,10 +91,7 @@ Status Tiles::reduce_whole(const Operation& operation) {
   for (std::int64_t done = 0; done < operation.bytes(); done += block) {
     const std::int64_t bytes = std::min(block, operation.bytes() - done);
     TUTTI_TRY(find_sources(operation, 0, done, done, bytes));
-    device::kernels(operation.type, operation.reduction.op())
-        .reduce_many(at(operation.recv, done), sources_.data(), board_.ranks(),
-                     static_cast<std::size_t>(bytes / operation.element_bytes()), board_.ranks(),
-                     store_);
+    TUTTI_TRY(reduce_sources(operation, at(operation.recv, done), bytes, store_));
   }
   say_reduced(tiles_ - 1);
   return lends_ ? wait_reduced(tiles_ - 1) : Status();
@@ -152,6 +150,7 @@ void Tiles::stage(const Operation& operation, std::int64_t tile) {
 Status Tiles::find_sources(const Operation& operation, std::int64_t tile, std::int64_t offset,
                            std::int64_t in_stage, std::int64_t bytes) {
   bool lent = false;
+  beside_ = false;
   for (int rank = 0; rank < board_.ranks(); ++rank) {
     const auto index = static_cast<std::size_t>(rank);
     // Where there are more tiles nobody lends, and the first one's line is soon rewritten.
@@ -162,7 +161,7 @@ Status Tiles::find_sources(const Operation& operation, std::int64_t tile, std::i
     } else if (place.process == 0) {
       source = board_.area(rank).stage[number(tile) % 2] + in_stage;
     } else if (const std::byte* const here = reach_.address(place); here != nullptr) {
-      lent = true;
+      beside_ = true;
       source = here + offset;
     } else {
       lent = true;
@@ -176,11 +175,26 @@ Status Tiles::find_sources(const Operation& operation, std::int64_t tile, std::i
   return lent ? board_.check_kept(step_) : Status();
 }
 
+Status Tiles::reduce_sources(const Operation& operation, std::byte* to, std::int64_t bytes,
+                             Store store) {
+  {
+    std::optional<Reading> reading;
+    if (beside_) reading.emplace(board_.mine());
+    if (!beside_ || board_.all_keep(step_)) {
+      device::kernels(operation.type, operation.reduction.op())
+          .reduce_many(to, sources_.data(), board_.ranks(),
+                       static_cast<std::size_t>(bytes / operation.element_bytes()), board_.ranks(),
+                       store);
+      return {};
+    }
+  }
+  return board_.wait_failure();
+}
+
 Status Tiles::reduce_chunk(const Operation& operation, std::int64_t tile) {
   const std::int64_t element_bytes = operation.element_bytes();
   const Range whole = range(operation, tile);
   const Range own = chunk(whole, board_.rank());
-  const device::Kernels& kernels = device::kernels(operation.type, operation.reduction.op());
   std::byte* const result = board_.mine().result[number(tile) % 2];
   const std::int64_t block = kEngineBlockBytes / element_bytes;
   for (std::int64_t done = 0; done < own.count; done += block) {
@@ -189,8 +203,7 @@ Status Tiles::reduce_chunk(const Operation& operation, std::int64_t tile) {
     const std::int64_t in_buffer = whole.begin * element_bytes + in_tile;
     TUTTI_TRY(find_sources(operation, tile, in_buffer, in_tile, n * element_bytes));
     std::byte* const reduced = at(result, done * element_bytes);
-    kernels.reduce_many(reduced, sources_.data(), board_.ranks(), static_cast<std::size_t>(n),
-                        board_.ranks(), Store::cached);
+    TUTTI_TRY(reduce_sources(operation, reduced, n * element_bytes, Store::cached));
     if (keeps(operation)) {
       copy_block(at(operation.recv, in_buffer), reduced, n * element_bytes, store_);
     }

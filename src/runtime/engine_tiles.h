@@ -45,6 +45,9 @@ class Tiles {
   // `in_stage`. Of what is lent, no more than a block at a time.
   Status find_sources(const Operation& operation, std::int64_t tile, std::int64_t offset,
                       std::int64_t in_stage, std::int64_t bytes);
+  // Reduces them, unless one of this process was revoked.
+  Status reduce_sources(const Operation& operation, std::byte* to, std::int64_t bytes,
+                        device::Store store);
   const Staged& staged(const EngineArea& area, std::int64_t tile) const {
     return area.staged[number(tile) % 2];
   }
@@ -64,6 +67,7 @@ class Tiles {
   // The running operation.
   std::uint64_t step_ = 0;  // of the board, by which a failed rank revokes its buffers
   bool lends_ = false;      // the send buffer is read where it lies, and not staged
+  bool beside_ = false;     // a source lies in memory of another rank of this process
   bool short_ = false;      // every rank reduces all of it
   std::int64_t tiles_ = 0;
   std::int64_t alignment_ = 1;

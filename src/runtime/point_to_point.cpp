@@ -267,7 +267,7 @@ Status PointToPoint::fetch(const Stream& stream, std::span<const std::byte> inco
   ProcessPlace place;
   std::memcpy(&place, incoming.data(), sizeof(place));
   const auto bytes = static_cast<std::int64_t>(transfer.bytes());
-  const Status read = reach_->read(place, {0, bytes}, transfer.data);
+  const Status read = reach_->fetch(stream.peer, place, bytes, transfer.data);
   if (!read.ok()) {
     return rank_error(read.code(), stream.peer, "rank {} in {}, memory of rank {}: {}", rank_,
                       describe(transfer), stream.peer, read.message());

@@ -4,12 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/fd.h"
@@ -138,6 +140,44 @@ TEST(SilentRank, IsNamedWhenTheDeadlinePasses) {
       EXPECT_THAT(text, HasSubstr("rank 2 (host ")) << transport;
       EXPECT_THAT(text, HasSubstr("all_reduce(int32, 1, sum)")) << transport;
     }
+  }
+}
+
+// Ranks of one process read each other's buffers by their addresses: a call that fails returns once
+// nobody is in the midst of that, since its caller may unmap them.
+TEST(AbortedThreads, ReadNoBufferThatWasGivenBack) {
+  constexpr std::size_t kBytes = 16 << 20;
+  constexpr std::int64_t kCount = kBytes / sizeof(float);
+  constexpr int kWays = 4;
+  const auto map = [](std::size_t bytes) {
+    return ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  };
+  for (int round = 0; round < 40; ++round) {
+    run_threads(3, quick_config(), [&](Communicator& c) {
+      void* const send = map(3 * kBytes);
+      void* const recv = map(3 * kBytes);
+      ASSERT_TRUE(send != MAP_FAILED && recv != MAP_FAILED);
+      std::thread killer;
+      Status status = c.barrier();
+      if (c.rank() == 0) {
+        killer = std::thread([&c, round] {
+          std::this_thread::sleep_for(std::chrono::microseconds(700 * round));
+          c.abort();
+        });
+      }
+      while (status.ok()) {
+        const auto type = DataType::float32;
+        status = round % kWays == 0   ? c.all_gather(send, recv, kCount, type)
+                 : round % kWays == 1 ? c.reduce_scatter(send, recv, kCount, type, ReduceOp::sum)
+                 : round % kWays == 2 ? c.all_reduce(send, recv, 30'000, type, ReduceOp::sum)
+                                      : c.send_recv(send, kCount, (c.rank() + 1) % 3, recv, kCount,
+                                                    (c.rank() + 2) % 3, type);
+      }
+      ::munmap(send, 3 * kBytes);
+      ::munmap(recv, 3 * kBytes);
+      EXPECT_EQ(status.code(), Code::aborted) << status.message();
+      if (killer.joinable()) killer.join();
+    });
   }
 }
 
