@@ -247,7 +247,7 @@ bool PointToPoint::send_place(Stream& stream) {
   if (window.data() == nullptr) return false;
   std::memcpy(window.data(), &place, sizeof(place));
   port.commit(sizeof(place), point_to_point_tag(transfer.type, transfer.count));
-  stream.items[stream.current].place = stream.last_place = port.sent();
+  stream.items[stream.current].place = stream.last_place = port.sent_messages();
   ++stream.current;
   return true;
 }

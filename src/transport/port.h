@@ -44,7 +44,7 @@ class SendPort {
   // memory; tries to move it on.
   virtual bool flush() = 0;
   // Messages that were sent so far. Only over shared memory, as the next.
-  virtual std::uint64_t sent() const { return 0; }
+  virtual std::uint64_t sent_messages() const { return 0; }
   // True when the receiver has released the first so many: what they say about other memory has
   // been read too.
   virtual bool released(std::uint64_t /*messages*/) { return flush(); }

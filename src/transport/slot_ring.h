@@ -104,7 +104,7 @@ class SlotSender final : public SendPort {
   void commit(std::size_t bytes, std::uint64_t tag) override;
   // What is committed is in the shared memory already.
   bool flush() override { return true; }
-  std::uint64_t sent() const override { return sent_; }
+  std::uint64_t sent_messages() const override { return sent_; }
   bool released(std::uint64_t messages) override;
   PortState state() const override;
 
