@@ -130,6 +130,9 @@ void WorkQueue::loop() {
       lock.lock();
       continue;
     }
+    // The run counts as one more: its last transfer is over before it is, and whoever sees the
+    // queue idle uses what it uses.
+    pending_.fetch_add(1, std::memory_order_relaxed);
     lock.unlock();
     looked_at_ = 0;
     const Status outcome = run_transfers_(*this);
@@ -139,6 +142,8 @@ void WorkQueue::loop() {
     }
     running_.clear();
     lock.lock();
+    pending_.fetch_sub(1, std::memory_order_release);
+    changed_.notify_all();
   }
 }
 
