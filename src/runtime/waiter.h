@@ -9,7 +9,6 @@
 #include <sched.h>
 
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "base/deadline.h"
@@ -59,7 +58,10 @@ class Waiter {
   // waited for, or the error that its port shows.
   template <typename FdsFn, typename PassFn, typename BlockedFn>
   Status run(const Activity& activity, FdsFn&& fds, PassFn&& pass, BlockedFn&& blocked_on) {
-    std::optional<Deadline> deadline;  // the clock is read only once the wait is no longer short
+    // The clock is read only once the wait is no longer short. Not an optional Deadline: gcc 12
+    // takes it for uninitialized in look_around().
+    Deadline deadline{Clock::time_point()};
+    bool timed = false;
     int looks = 0;
     bool armed = false;  // the doorbell is armed: this look decides whether to sleep
     for (;;) {
@@ -69,17 +71,18 @@ class Waiter {
         if (found == Pass::done) return {};
         looks = 0;
         armed = false;
-        deadline.reset();
+        timed = false;
       } else if (++looks <= patience_.spins) {
         cpu_relax();
       } else if (armed) {
         node_.park(fds(), kSleepMs);
         node_.unpark();
         armed = false;
-        TUTTI_TRY(look_around(activity, *deadline, blocked_on));
+        TUTTI_TRY(look_around(activity, deadline, blocked_on));
       } else {
-        if (!deadline) deadline = Deadline::after_ms(timeout_ms_);
-        TUTTI_TRY(look_around(activity, *deadline, blocked_on));
+        if (!timed) deadline = Deadline::after_ms(timeout_ms_);
+        timed = true;
+        TUTTI_TRY(look_around(activity, deadline, blocked_on));
         if (looks <= patience_.spins + patience_.yields) {
           ::sched_yield();
         } else {
