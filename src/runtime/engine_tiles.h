@@ -32,8 +32,8 @@ class Tiles {
   // tile in between, and each rank does that after it has read the earlier one.
   bool all_lend();
   Status reduce_whole(const Operation& operation);
-  // Waits until everybody has staged the tile, or has read or reduced its part of it; tile -1 is the
-  // last one of the operation before.
+  // Waits until everybody has staged the tile, or has read or reduced its part of it; tile -1 is
+  // the last one of the operation before.
   Status wait_staged(std::int64_t tile);
   Status wait_reduced(std::int64_t tile);
   void say_staged(std::int64_t tile, const Operation& operation);
