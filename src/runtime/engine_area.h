@@ -59,7 +59,6 @@ void write_line(PostLine& line, const T& value) {
 
 struct alignas(kCacheLine) Counter {
   std::atomic<std::uint64_t> value;
-  std::uint64_t tag;  // of the call that counts, written before it does
 };
 
 struct alignas(kCacheLine) Staged {

@@ -161,6 +161,7 @@ TEST(AbortedThreads, ReadNoBufferThatWasGivenBack) {
       Status status = c.barrier();
       if (c.rank() == 0) {
         killer = std::thread([&c, round] {
+          // Where in the calls the abort comes: another place in each round.
           std::this_thread::sleep_for(std::chrono::microseconds(700 * round));
           c.abort();
         });
