@@ -88,10 +88,11 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
   const bool native = one_node && size <= runtime::kEngineRanksMax;
   TUTTI_TRY_ASSIGN(selector,
                    Selector::create(config.algorithm, size, native, slowest_link(one_node)));
-  waiter = std::make_unique<runtime::Waiter>(*node, *control, config.timeout_ms,
-                                             runtime::Patience::of(local_size, cpus));
+  const auto patience = runtime::Patience::of(local_size, cpus);
+  waiter = std::make_unique<runtime::Waiter>(*node, *control, config.timeout_ms, patience);
   if (native) {
-    TUTTI_TRY_ASSIGN(engine, runtime::Engine::create(*node, *waiter, *control));
+    runtime::Waiter joining(*node, *control, config.connect_timeout_ms, patience);
+    TUTTI_TRY_ASSIGN(engine, runtime::Engine::create(*node, joining, *waiter, *control));
   }
   std::vector<transport::Transport*> borrowed;
   for (const auto& transport : transports) borrowed.push_back(transport.get());

@@ -1,7 +1,5 @@
 #include "runtime/engine.h"
 
-#include <algorithm>
-
 #include "base/try.h"
 #include "device/reduce.h"
 
@@ -27,13 +25,14 @@ Engine::Engine(transport::Node& node, Board board)
       direct_(board_, reach_),
       sources_(static_cast<std::size_t>(board_.ranks())) {}
 
-Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Waiter& waiter,
-                                               Control& control) {
-  TUTTI_TRY_ASSIGN(Board board, Board::create(node, waiter, control));
+Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Waiter& joining,
+                                               Waiter& waiter, Control& control) {
+  TUTTI_TRY_ASSIGN(Board board, Board::create(node, joining, control));
   std::unique_ptr<Engine> engine(new Engine(node, std::move(board)));
   const Call start{.collective = Collective::barrier};
   engine->board_.enter(start);
   TUTTI_TRY(engine->reach_.probe());
+  engine->board_.wait_by(waiter);
   return engine;
 }
 

@@ -59,8 +59,9 @@ namespace tutti::runtime {
 class Engine {
  public:
   // Collective. REQUIRES: all ranks of the communicator are on `node`; 2 to kEngineRanksMax.
-  static Result<std::unique_ptr<Engine>> create(transport::Node& node, Waiter& waiter,
-                                                Control& control);
+  // `joining` waits meanwhile, `waiter` from then on.
+  static Result<std::unique_ptr<Engine>> create(transport::Node& node, Waiter& joining,
+                                                Waiter& waiter, Control& control);
 
   Status run(const Operation& operation, const Call& call);
   // For point to point.

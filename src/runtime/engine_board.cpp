@@ -144,19 +144,20 @@ void Board::wait_readers() {
   }
 }
 
-bool Board::all_keep(std::uint64_t step) const {
+int Board::revoker(std::uint64_t step) const {
   for (int rank = 0; rank < ranks_; ++rank) {
-    if (rank != me_ && revoked(rank, step)) return false;
+    if (rank != me_ && revoked(rank, step)) return rank;
   }
-  return true;
+  return -1;
 }
 
 Status Board::check_kept(std::uint64_t step) {
-  return all_keep(step) ? Status() : wait_failure();
+  const int rank = revoker(step);
+  return rank < 0 ? Status() : wait_failure(rank);
 }
 
-Status Board::wait_failure() {
-  return wait_all([](const EngineArea&) { return false; });
+Status Board::wait_failure(int rank) {
+  return wait_until([] { return Pass::blocked; }, rank);
 }
 
 }  // namespace tutti::runtime

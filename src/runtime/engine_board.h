@@ -35,6 +35,7 @@ class Board {
   // REQUIRES: all ranks of the communicator are on `node`: local ranks are the ranks.
   static Result<Board> create(transport::Node& node, Waiter& waiter, Control& control);
 
+  void wait_by(Waiter& waiter) { waiter_ = &waiter; }
   // The call that the following steps belong to.
   void enter(const Call& call);
   const Call& call() const { return *call_; }
@@ -86,11 +87,11 @@ class Board {
   // Until no rank of this process reads what this one lent.
   void wait_readers();
   // Has nobody revoked it?
-  bool all_keep(std::uint64_t step) const;
+  bool all_keep(std::uint64_t step) const { return revoker(step) < 0; }
   // After taking data of a step outside the slots: has nobody revoked it? Else the failure.
   Status check_kept(std::uint64_t step);
-  // Waits for the news of a failure that is there already.
-  Status wait_failure();
+  // Waits for the news of a failure that this rank's peer `rank` has had already.
+  Status wait_failure(int rank);
   // The control path's news in place of what became of a peer, when there is any.
   Status peer_failed(Status error) { return waiter_->peer_failed(std::move(error)); }
 
@@ -102,6 +103,8 @@ class Board {
   static constexpr int kEveryone = -1;
 
  private:
+  // The first rank that has revoked the step, or -1.
+  int revoker(std::uint64_t step) const;
   Board(transport::Node& node, Waiter& waiter, Control& control)
       : node_(&node), waiter_(&waiter), control_(&control) {}
 

@@ -63,7 +63,7 @@ Status DirectAllReduce::run(const Operation& operation) {
   }
   for (int rank = 0; rank < board_.ranks(); ++rank) {
     const bool left = board_.area(rank).left.value.load(std::memory_order_acquire) >= number_;
-    if (left) return board_.wait_failure();
+    if (left) return board_.wait_failure(rank);
   }
   for (int rank = 0; rank < board_.ranks(); ++rank) {
     Buffers& buffers = reached_[static_cast<std::size_t>(rank)];

@@ -92,7 +92,7 @@ Status Exchange::read_outside(const Operation& operation, int sender, const Bloc
     TUTTI_TRY(reach_.take(sender, from.place, block, to));
   }
   // A sender that failed has told everybody why.
-  return board_.revoked(sender, first_step_) ? board_.wait_failure() : Status();
+  return board_.revoked(sender, first_step_) ? board_.wait_failure(sender) : Status();
 }
 
 Status Exchange::reduce(const Operation& operation, std::int64_t piece) {

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include <cstring>
+#include <array>
 #include <random>
 
 #include "base/error.h"
@@ -22,6 +22,12 @@ struct Token {
   ProcessPlace place;
   std::uint64_t value = 0;
 };
+// All ranks that read each other are here.
+std::string own_host() {
+  std::array<char, 256> host{};
+  return ::gethostname(host.data(), host.size() - 1) == 0 ? host.data() : "unknown";
+}
+
 }  // namespace
 
 Reach::Reach(transport::Node& node, Board& board)
@@ -96,9 +102,15 @@ Status Reach::read(const ProcessPlace& place, const Block& block, void* dst) con
 Status Reach::take(int rank, const ProcessPlace& place, const Block& block, void* dst) {
   Status status = read(place, block, dst);
   if (status.ok()) return status;
-  const int me = board_.rank();
-  return board_.peer_failed(rank_error(status.code(), me, "rank {} in {}, memory of rank {}: {}",
-                                       me, describe(board_.call()), rank, status.message()));
+  return board_.peer_failed(cannot_read(board_.rank(), describe(board_.call()), rank, status));
+}
+
+Status cannot_read(int me, const std::string& what, int peer, const Status& why) {
+  return rank_error(why.code(), peer,
+                    "rank {} in {} cannot read the memory of rank {} (host {}): {}; look at "
+                    "that rank's output, and whether something forbids process_vm_readv since the "
+                    "communicator was made (ptrace_scope, seccomp)",
+                    me, what, peer, own_host(), why.message());
 }
 
 Status Reach::fetch(int rank, const ProcessPlace& place, std::int64_t bytes, void* dst) const {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "runtime/engine_board.h"
 #include "runtime/engine_flow.h"
@@ -23,6 +24,9 @@ constexpr std::int64_t read_bytes(int ranks) {
   constexpr std::int64_t kLeast = 16 << 10;
   return std::max(kAtOnce / (ranks - 1), kLeast) / kEngineAlignmentBytes * kEngineAlignmentBytes;
 }
+
+// The error of rank `me`, which in `what` could not read what rank `peer` lent.
+Status cannot_read(int me, const std::string& what, int peer, const Status& why);
 
 class Reach {
  public:

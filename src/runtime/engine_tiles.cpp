@@ -188,7 +188,7 @@ Status Tiles::reduce_sources(const Operation& operation, std::byte* to, std::int
       return {};
     }
   }
-  return board_.wait_failure();
+  return board_.check_kept(step_);
 }
 
 Status Tiles::reduce_chunk(const Operation& operation, std::int64_t tile) {

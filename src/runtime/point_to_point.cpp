@@ -269,11 +269,12 @@ Status PointToPoint::fetch(const Stream& stream, std::span<const std::byte> inco
   const auto bytes = static_cast<std::int64_t>(transfer.bytes());
   const Status read = reach_->fetch(stream.peer, place, bytes, transfer.data);
   if (!read.ok()) {
-    return rank_error(read.code(), stream.peer, "rank {} in {}, memory of rank {}: {}", rank_,
-                      describe(transfer), stream.peer, read.message());
+    return cannot_read(rank_, describe(transfer), stream.peer, read);
   }
   if (!reach_->withdrawn(stream.peer)) return {};
-  return rank_error(Code::peer_failed, stream.peer, "rank {} in {}: rank {} failed meanwhile",
+  return rank_error(Code::peer_failed, stream.peer,
+                    "rank {} in {}: rank {} failed while its memory was read; look at that rank's "
+                    "output",
                     rank_, describe(transfer), stream.peer);
 }
 
@@ -373,14 +374,21 @@ Result<int> PointToPoint::blocked_on() const {
                         rank_, stream.peer, text(),
                         reason.empty() ? "that rank closed it" : reason);
     }
-    if (peer < 0 && !stream.done()) peer = stream.peer;
+    if (peer < 0 && !over(stream)) peer = stream.peer;
   }
   return peer >= 0 ? peer : streams_.front().peer;
 }
 
+// Whose last transfer is read where it lies is not, before it was read.
+bool PointToPoint::over(const Stream& stream) const {
+  return stream.done() &&
+         (stream.last_place == 0 || stream.link->send_port(0).released(stream.last_place));
+}
+
 std::string PointToPoint::text() const {
   for (const Stream& stream : std::span(streams_).first(used_)) {
-    if (!stream.done()) return describe(stream.transfer());
+    if (over(stream)) continue;
+    return describe(stream.done() ? *stream.items.back().transfer : stream.transfer());
   }
   return "send";
 }

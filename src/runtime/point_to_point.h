@@ -119,6 +119,7 @@ class PointToPoint final : private Activity {
   bool flush(const Stream& stream);
   void give_back();
   std::span<pollfd> poll_fds();
+  bool over(const Stream& stream) const;
   Result<int> blocked_on() const;
   Status unexpected(const Stream& stream, std::uint64_t tag, std::size_t bytes) const;
 

@@ -256,5 +256,44 @@ TEST(PointToPointFailures, ALatePeerIsNamedAtTheDeadline) {
   });
 }
 
+// Long sends wait until they were read; all was said by then.
+TEST(PointToPointFailures, AReceiverThatReadsNothingIsNamed) {
+  Config config = quick_config();
+  config.timeout_ms = 300;
+  run_threads(3, config, [](Communicator& c) {
+    std::vector<float> values(10'000);
+    const auto count = static_cast<std::int64_t>(values.size());
+    if (c.rank() == 1) {
+      EXPECT_TRUE(c.recv(values.data(), count, DataType::float32, 0).ok());
+    }
+    if (c.rank() != 0) {
+      while (c.status().ok()) ::usleep(1000);  // tidy: allow usleep: until the other gives up
+      return;
+    }
+    const Status status = c.group([&] {
+      for (const int peer : {1, 2}) (void)c.send(values.data(), count, DataType::float32, peer);
+    });
+    EXPECT_EQ(status.code(), Code::timed_out);
+    EXPECT_EQ(status.failed_rank(), 2);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("send(float32, 10000) to rank 2"));
+  });
+}
+
+// Between ranks of one host nothing tells earlier that one is in a collective.
+TEST(PointToPointFailures, ARecvThatMeetsACollectiveEndsAtTheDeadline) {
+  Config config = quick_config();
+  config.timeout_ms = 300;
+  run_threads(2, config, [](Communicator& c) {
+    std::vector<float> values(6);
+    const Status status = c.rank() == 0
+                              ? c.all_to_all(values.data(), values.data(), 3, DataType::float32)
+                              : c.recv(values.data(), 5, DataType::float32, 0);
+    EXPECT_EQ(status.code(), Code::timed_out);
+    EXPECT_THAT(std::string(status.message()),
+                testing::AnyOf(HasSubstr("all_to_all(float32, 3)"),
+                               HasSubstr("recv(float32, 5) from rank 0")));
+  });
+}
+
 }  // namespace
 }  // namespace tutti::test

@@ -1,5 +1,6 @@
 // A seeded sample of the matrix over shared memory and TCP, between real processes.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
@@ -147,6 +148,37 @@ TEST(Engine, DoesWithoutTheMemoryOfOtherProcesses) {
     if (exit.output == "no seccomp") GTEST_SKIP() << "this kernel refuses seccomp filters";
     EXPECT_EQ(exit.status, 0);
     EXPECT_EQ(exit.output, "");
+  }
+}
+
+// What was allowed when the communicator was made may be forbidden later.
+TEST(Engine, SaysWhoseMemoryCannotBeRead) {
+  for (const bool transfers : {false, true}) {
+    Config config = quick_config();
+    config.transports = {"shm"};
+    const auto exits = run_processes(2, config, [&](Communicator& c) -> std::string {
+      const bool reads = c.rank() == 0;
+      if (reads && !refuse_system_call(SYS_process_vm_readv, EPERM)) return "no seccomp";
+      constexpr std::int64_t kCount = 10'000;
+      std::vector<std::int32_t> data(kCount);
+      std::vector<std::int32_t> all(2 * kCount);
+      const auto type = DataType::int32;
+      const int peer = 1 - c.rank();
+      const Status status =
+          !transfers ? c.all_gather(data.data(), all.data(), kCount, type)
+                     : c.send_recv(data.data(), kCount, peer, all.data(), kCount, peer, type);
+      return std::string(status.message());
+    });
+    for (const Exit& exit : exits) {
+      if (exit.output == "no seccomp") GTEST_SKIP() << "this kernel refuses seccomp filters";
+      const std::string call =
+          transfers ? "recv(int32, 10000) from rank 1" : "all_gather(int32, 10000)";
+      EXPECT_THAT(exit.output, testing::HasSubstr("rank 0 in " + call +
+                                                  " cannot read the memory of rank 1 (host "));
+      EXPECT_THAT(exit.output, testing::HasSubstr("Operation not permitted (errno 1); look at that "
+                                                  "rank's output, and whether something forbids "
+                                                  "process_vm_readv"));
+    }
   }
 }
 
