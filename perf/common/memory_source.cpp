@@ -1,6 +1,5 @@
 #include "common/memory_source.h"
 
-#include <memory>
 #include <utility>
 
 #include "base/try.h"

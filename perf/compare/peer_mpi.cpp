@@ -6,7 +6,6 @@
 #include <limits>
 #include <string>
 
-#include "base/try.h"
 #include "compare/arguments.h"
 #include "compare/collective_meter.h"
 #include "compare/composed.h"

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <nccl.h>
 
-#include <array>
 #include <filesystem>
 #include <fstream>
 #include <string>

@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "compare/arguments.h"
 #include "compare/collective_meter.h"

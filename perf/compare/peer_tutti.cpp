@@ -1,7 +1,6 @@
 // Tutti in the comparison.
 #include <fmt/format.h>
 
-#include <memory>
 #include <utility>
 #include <vector>
 

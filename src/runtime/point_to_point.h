@@ -12,7 +12,6 @@
 #include <poll.h>
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
