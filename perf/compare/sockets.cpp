@@ -1,5 +1,7 @@
 // The network's own limits in the comparison: two ranks and one TCP connection, without a library.
+// The connection is not paced where the ranks share a machine, as Tutti's are not (congestion.h).
 #include <fmt/format.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
 
@@ -8,10 +10,12 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/congestion.h"
 #include "base/deadline.h"
 #include "base/fd.h"
 #include "base/socket.h"
@@ -24,6 +28,8 @@ namespace tutti::compare {
 namespace {
 
 constexpr std::size_t kPieceBytes = 64 << 10;
+// Moved by one call at most: more than fits the caches makes the two directions slower.
+constexpr std::size_t kCallBytes = 128 << 10;
 constexpr std::int64_t kConnectTimeoutMs = 30'000;
 
 // A connection whose calls never block, as those of the library's own sockets.
@@ -33,17 +39,22 @@ class Connection {
 
   // Sends and receives at the same time, on the one thread that a rank has.
   Status move(std::size_t sent, std::size_t received) {
-    buffer_.resize(std::max({buffer_.size(), sent, received}));
-    for (int idle = 0; sent + received > 0;) {
-      const std::size_t before = sent + received;
-      if (sent > 0) {
-        TUTTI_TRY(advance(::send(socket_.get(), buffer_.data(), sent, MSG_NOSIGNAL), sent));
+    from_.resize(std::max(from_.size(), sent));
+    to_.resize(std::max(to_.size(), received));
+    std::span<std::byte> out = std::span(from_).first(sent);
+    std::span<std::byte> in = std::span(to_).first(received);
+    for (int idle = 0; !out.empty() || !in.empty();) {
+      const std::size_t before = out.size() + in.size();
+      if (!out.empty()) {
+        const std::size_t bytes = std::min(out.size(), kCallBytes);
+        TUTTI_TRY(advance(::send(socket_.get(), out.data(), bytes, MSG_NOSIGNAL), out));
       }
-      if (received > 0) {
-        TUTTI_TRY(advance(::recv(socket_.get(), buffer_.data(), received, 0), received));
+      if (!in.empty()) {
+        const std::size_t bytes = std::min(in.size(), kCallBytes);
+        TUTTI_TRY(advance(::recv(socket_.get(), in.data(), bytes, 0), in));
       }
       // Who waits on a core that others want must let them run.
-      idle = sent + received < before ? 0 : idle + 1;
+      idle = out.size() + in.size() < before ? 0 : idle + 1;
       if (idle > kSpins) ::sched_yield();
     }
     return {};
@@ -51,9 +62,9 @@ class Connection {
 
  private:
   static constexpr int kSpins = 1000;
-  static Status advance(ssize_t moved, std::size_t& missing) {
+  static Status advance(ssize_t moved, std::span<std::byte>& missing) {
     if (moved > 0) {
-      missing -= static_cast<std::size_t>(moved);
+      missing = missing.subspan(static_cast<std::size_t>(moved));
       return {};
     }
     if (moved < 0 && errno == EAGAIN) return {};
@@ -63,7 +74,8 @@ class Connection {
   }
 
   Fd socket_;
-  std::vector<std::byte> buffer_;
+  std::vector<std::byte> from_;
+  std::vector<std::byte> to_;
 };
 
 // Rank 0 says in a file of the folder at which port it listens.
@@ -74,6 +86,7 @@ Result<Fd> connect_pair(const Arguments& arguments) {
   TUTTI_TRY_ASSIGN(SocketAddress address, SocketAddress::parse(host, 0));
   if (arguments.rank == 0) {
     TUTTI_TRY_ASSIGN(const Fd listener, listen_tcp(address));
+    set_congestion_control(listener, kUnpaced);
     TUTTI_TRY_ASSIGN(const SocketAddress own, local_address(listener));
     std::ofstream(path + ".new") << own.port();
     std::filesystem::rename(path + ".new", path);
@@ -88,7 +101,11 @@ Result<Fd> connect_pair(const Arguments& arguments) {
   std::uint16_t port = 0;
   std::ifstream(path) >> port;
   address.set_port(port);
-  return connect_tcp(address, deadline);
+  TUTTI_TRY_ASSIGN(Fd fd, start_connect_tcp(address, kUnpaced));
+  if (!wait_for(fd, POLLOUT, deadline) || socket_error(fd) != 0) {
+    return Status::error(Code::unavailable, "cannot connect to rank 0 at " + address.text());
+  }
+  return fd;
 }
 
 class Sockets : public Meter {

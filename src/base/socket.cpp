@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "base/congestion.h"
 #include "base/error.h"
 #include "base/try.h"
 
@@ -123,9 +124,10 @@ Result<SocketAddress> local_address(const Fd& fd) {
   return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), length);
 }
 
-Result<Fd> start_connect_tcp(const SocketAddress& address) {
+Result<Fd> start_connect_tcp(const SocketAddress& address, std::string_view congestion_control) {
   TUTTI_TRY_ASSIGN(Fd fd, open_socket(address.family()));
   set_no_delay(fd);
+  if (!congestion_control.empty()) set_congestion_control(fd, congestion_control);
   if (!begin_connect(fd, address.get(), address.length())) {
     return socket_failure(fmt::format("connect to {}", address.text()), errno);
   }

@@ -58,7 +58,9 @@ Result<Fd> listen_tcp(const SocketAddress& address);
 Result<SocketAddress> local_address(const Fd& fd);
 Result<Fd> connect_tcp(const SocketAddress& address, Deadline deadline);
 // Starts a connection without waiting; poll for writability, then socket_error() is 0 on success.
-Result<Fd> start_connect_tcp(const SocketAddress& address);
+// `congestion_control`: of congestion.h; empty leaves the kernel's choice.
+Result<Fd> start_connect_tcp(const SocketAddress& address,
+                             std::string_view congestion_control = {});
 int socket_error(const Fd& fd) noexcept;
 Result<Fd> accept_connection(const Fd& listener, Deadline deadline);
 

@@ -7,6 +7,7 @@
 #include <cassert>
 #include <span>
 
+#include "base/congestion.h"
 #include "base/error.h"
 #include "base/interfaces.h"
 #include "base/try.h"
@@ -58,6 +59,7 @@ class SocketSwitchboard final : public Switchboard {
   }
   Status listen_family(int family, Card& card);
   Status check(int peer) const;
+  bool shares_kernel(const Card& peer) const { return peer.boot_id == mine().boot_id; }
   Result<Fd> dial_tcp(const Card& peer, const Hello& hello, Deadline deadline,
                       const std::function<Status()>& stop) const;
   Result<Fd> dial_unix(const Card& peer, const Hello& hello, Deadline deadline,
@@ -66,6 +68,8 @@ class SocketSwitchboard final : public Switchboard {
 
   const std::vector<Interface> all_interfaces_;
   const std::vector<Interface> interfaces_;  // that the user allows, best first
+  // Of new connections. Where it paces, listeners do not, since they cannot know who will dial.
+  const std::string congestion_control_ = default_congestion_control();
   Listeners listeners_;
   int rank_ = 0;
   std::vector<Card> cards_;  // constant after set_cards()
@@ -79,6 +83,7 @@ Status SocketSwitchboard::listen_family(int family, Card& card) {
   if (std::none_of(interfaces_.begin(), interfaces_.end(), is_family)) return {};
   TUTTI_TRY_ASSIGN(
       Fd fd, listen_tcp(family == AF_INET ? SocketAddress::any_v4() : SocketAddress::any_v6()));
+  if (paces(congestion_control_)) set_congestion_control(fd, kUnpaced);
   TUTTI_TRY_ASSIGN(const SocketAddress bound, local_address(fd));
   listeners_.tcp.push_back(std::move(fd));
   for (const Interface& one : interfaces_) {
@@ -117,7 +122,7 @@ void SocketSwitchboard::set_cards(std::vector<Card> cards) {
   assert(cards_.empty() && static_cast<std::size_t>(rank_) < cards.size());
   cards_ = std::move(cards);
   all_share_host_ = std::all_of(cards_.begin(), cards_.end(),
-                                [&](const Card& card) { return card.boot_id == mine().boot_id; });
+                                [&](const Card& card) { return shares_kernel(card); });
   // Only higher ranks dial, so the last one (and a rank that is alone) has no arrivals.
   if (static_cast<std::size_t>(rank_) + 1 == cards_.size()) return;
   auto arrivals = Arrivals::start(listeners_, rank_, cards_);
@@ -161,8 +166,15 @@ Result<Fd> SocketSwitchboard::take(const ConnectionKey& key, Deadline deadline,
 Result<Fd> SocketSwitchboard::connect_tcp(int peer, Purpose purpose, int index, Deadline deadline,
                                           const std::function<Status()>& stop) {
   TUTTI_TRY(check(peer));
-  if (peer > rank_) return take({peer, purpose, index, false}, deadline, stop);
   const Card& card = card_of(peer);
+  if (peer > rank_) {
+    TUTTI_TRY_ASSIGN(Fd fd, take({peer, purpose, index, false}, deadline, stop));
+    // A real path has the algorithm that the administrator chose for it.
+    if (paces(congestion_control_) && !shares_kernel(card)) {
+      set_congestion_control(fd, congestion_control_);
+    }
+    return fd;
+  }
   return dial_tcp(card, hello_to(card, purpose, index), deadline, stop);
 }
 
@@ -177,9 +189,13 @@ Result<Fd> SocketSwitchboard::connect_unix(int peer, Purpose purpose, int index,
 Result<Fd> SocketSwitchboard::dial_tcp(const Card& peer, const Hello& hello, Deadline deadline,
                                        const std::function<Status()>& stop) const {
   const DialPlan plan = plan_dial(all_interfaces_, mine(), peer, all_share_host_);
+  const std::string_view congestion_control =
+      paces(congestion_control_) && shares_kernel(peer) ? kUnpaced : std::string_view();
   std::vector<DialTarget> targets;
   for (const SocketAddress& address : plan.addresses) {
-    targets.push_back({address.text(), [address] { return start_connect_tcp(address); }});
+    targets.push_back({address.text(), [address, congestion_control] {
+                         return start_connect_tcp(address, congestion_control);
+                       }});
   }
   std::vector<std::string> reasons = plan.dropped;
   Code code = Code::unavailable;
