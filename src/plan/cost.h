@@ -16,6 +16,8 @@ struct LinkModel {
   double reduce_seconds_per_byte = 1e-10;  // gamma: combining one byte
   std::size_t slot_bytes = 128 * 1024;     // the largest message: what sizes a tile
   int lanes = 4;                           // tiles in flight
+  // Below this a tile is not worth cutting for the sake of more lanes: each has its own messages.
+  std::int64_t tile_bytes_min = 32 * 1024;
 };
 
 // What the builder's author claims for one tile of S bytes, the size of one rank's larger buffer

@@ -59,8 +59,11 @@ void bind_lane(Binding& binding, int lane) {
   }
 }
 
-void bind_borrows(Binding& binding, const plan::Shape& shape) {
+// Memory is registered for one transport, that of the first step that can borrow; where peers are
+// reached by others too, what goes to them is copied.
+void bind_borrows(Binding& binding, const plan::Shape& shape, const Links& links) {
   const std::vector<bool> stable = plan::stable_sends(binding.program, shape);
+  const transport::Transport* lending = nullptr;
   for (std::size_t i = 0; i < binding.program.steps.size(); ++i) {
     const plan::Step& step = binding.program.steps[i];
     Borrow& borrow = binding.borrows.emplace_back();
@@ -69,6 +72,9 @@ void bind_borrows(Binding& binding, const plan::Shape& shape) {
     const bool from_input = (step.flags & plan::kFromInput) != 0;
     transport::Link* link = binding.links.at(step.peer);
     if ((!stable[i] && !from_input) || link->caps().borrow_bytes == 0) continue;
+    const transport::Transport* transport = links.transport_to(step.peer);
+    if (lending == nullptr) lending = transport;
+    if (transport != lending) continue;
     borrow = {.bytes = link->caps().borrow_bytes, .in_place = stable[i]};
     binding.lender = link;
     binding.borrow_bytes = borrow.bytes;
@@ -95,7 +101,7 @@ Result<std::unique_ptr<Binding>> bind(const collectives::Algorithm& algorithm, i
         binding->slot_bytes == 0 ? slot_bytes : std::min(binding->slot_bytes, slot_bytes);
   }
   for (int lane = 0; lane < links.lanes(); ++lane) bind_lane(*binding, lane);
-  bind_borrows(*binding, shape);
+  bind_borrows(*binding, shape, links);
   return binding;
 }
 

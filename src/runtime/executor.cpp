@@ -38,7 +38,9 @@ void Executor::begin(const Operation& operation, const Call& call, const Binding
   tag_ = tag_of(call);
   pairs_differ_ = operation.uneven && operation.collective == Collective::all_to_all;
   const int lanes = static_cast<int>(binding.ports.size());
-  tiling_.begin(operation, binding.program, rank_, size_, binding.slot_bytes, lanes);
+  tiling_.begin(
+      operation, binding.program, rank_, size_,
+      {.message_bytes_max = binding.slot_bytes, .tile_bytes_min = tile_bytes_min_, .lanes = lanes});
   lanes_used_ = static_cast<int>(std::min<std::int64_t>(lanes, tiling_.tiles()));
   active_ = binding.program.steps.empty() ? 0 : lanes_used_;
   error_ = {};
@@ -282,6 +284,10 @@ bool Executor::receive(int index, Lane& lane, const Step& first, transport::Recv
     next(lane, end);
     return true;
   }
+  const bool copies = first.op == Op::recv;
+  if (copies && end == lane.step + 1 && pieces(first) == 1) {
+    port.offer({piece(lane, first, 0).target, bytes});
+  }
   const std::span<const std::byte> incoming = port.peek();
   if (incoming.data() == nullptr) return false;
   if (incoming.size() != bytes || port.tag() != tag(first)) {
@@ -290,7 +296,6 @@ bool Executor::receive(int index, Lane& lane, const Step& first, transport::Recv
   }
   std::span<std::byte> window;
   transport::SendPort* const forward = forward_port(index, lane, bytes, window);
-  const bool copies = first.op == Op::recv;
   if (forward != nullptr && copies) {
     device::copy(window.data(), incoming.data(), bytes, device::Store::cached);
     forward->commit(bytes, tag_);  // first: the next rank waits for it
@@ -329,6 +334,7 @@ transport::SendPort* Executor::forward_port(int index, const Lane& lane, std::si
 void Executor::take(const Step& step, const Piece& piece, const std::byte* incoming,
                     std::byte* forward) const {
   if (step.op == Op::recv) {
+    if (incoming == piece.target) return;  // it was received there
     device::copy(piece.target, incoming, static_cast<std::size_t>(piece.elements * element_bytes_),
                  device::Store::cached);
   } else if (forward == nullptr) {

@@ -26,8 +26,13 @@ inline constexpr int kLanesMax = 8;
 
 class Executor {
  public:
-  Executor(Waiter& waiter, Control& control, int rank, int size)
-      : waiter_(waiter), control_(control), rank_(rank), size_(size) {}
+  // `tile_bytes_min` is that of the communicator's plan::LinkModel.
+  Executor(Waiter& waiter, Control& control, int rank, int size, std::int64_t tile_bytes_min)
+      : waiter_(waiter),
+        control_(control),
+        rank_(rank),
+        size_(size),
+        tile_bytes_min_(tile_bytes_min) {}
 
   // Runs this rank's part of the operation. Errors are final for the communicator.
   Status run(const Operation& operation, const Call& call, const Binding& binding);
@@ -99,6 +104,7 @@ class Executor {
   Control& control_;
   int rank_;
   int size_;
+  std::int64_t tile_bytes_min_;
 
   // Of the running operation.
   const Operation* operation_ = nullptr;

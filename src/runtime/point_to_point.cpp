@@ -199,8 +199,10 @@ void PointToPoint::start_transfer(Stream& stream) {
 Pass PointToPoint::pass() {
   bool progressed = false;
   bool done = true;
+  // In turns, so that what comes in is taken while it is in the cache, and no stream waits for all
+  // that another has to move.
   for (Stream& stream : std::span(streams_).first(used_)) {
-    while (!stream.done() && error_.ok() && (stream.sends ? send(stream) : receive(stream))) {
+    if (!stream.done() && error_.ok() && (stream.sends ? send(stream) : receive(stream))) {
       progressed = true;
     }
     done = done && stream.done();
@@ -304,6 +306,8 @@ bool PointToPoint::receive(Stream& stream) {
   if (lying) part.bytes = sizeof(ProcessPlace);
   transport::RecvPort& port =
       stream.link->recv_port(static_cast<int>(stream.message % links_.lanes()));
+  std::byte* const place = static_cast<std::byte*>(transfer.data) + part.offset;
+  if (!lying) port.offer({place, part.bytes});
   const std::span<const std::byte> incoming = port.peek();
   if (incoming.data() == nullptr) return false;
   if (port.tag() != point_to_point_tag(transfer.type, transfer.count) ||
@@ -312,8 +316,9 @@ bool PointToPoint::receive(Stream& stream) {
     return true;
   }
   if (lying) return receive_from_place(stream, incoming);
-  device::copy(static_cast<std::byte*>(transfer.data) + part.offset, incoming.data(), part.bytes,
-               device::Store::cached);
+  if (incoming.data() != place) {
+    device::copy(place, incoming.data(), part.bytes, device::Store::cached);
+  }
   port.release();
   return next(stream);
 }

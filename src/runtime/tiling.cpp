@@ -7,8 +7,6 @@ namespace tutti::runtime {
 namespace {
 
 constexpr std::int64_t kTileAlignmentBytes = 64;
-// Below this a tile is not worth cutting for the sake of more lanes.
-constexpr std::int64_t kTileBytesMin = 32 * 1024;
 
 std::int64_t round_up(std::int64_t value, std::int64_t unit) {
   return (value + unit - 1) / unit * unit;
@@ -17,7 +15,7 @@ std::int64_t round_up(std::int64_t value, std::int64_t unit) {
 }  // namespace
 
 void Tiling::begin(const Operation& operation, const plan::Program& program, int rank, int size,
-                   std::size_t message_bytes_max, int lanes) {
+                   const Grain& grain) {
   const plan::Shape shape = shape_of(operation, size);
   blocks_ = plan::has_blocks(shape.kind);
   by_place_ = shape.kind == plan::Kind::all_to_all;
@@ -29,27 +27,30 @@ void Tiling::begin(const Operation& operation, const plan::Program& program, int
   input_ = {.held = plan::held_in_input(shape, rank, chunks_)};
   output_ = {.held = plan::held_in_output(shape, rank, chunks_)};
 
-  const auto message_elements = static_cast<std::int64_t>(message_bytes_max) / element_bytes_;
+  const auto message_elements = static_cast<std::int64_t>(grain.message_bytes_max) / element_bytes_;
   // An alignment of messages that hold very many chunks would leave them empty.
   std::int64_t piece_max = message_elements / program.message_chunks();
   if (piece_max >= alignment_) piece_max = piece_max / alignment_ * alignment_;
   if (blocks_) {
-    cut_blocks(operation, std::max<std::int64_t>(piece_max, 1), lanes);
+    cut_blocks(operation, std::max<std::int64_t>(piece_max, 1), grain);
     scratch_stride_ = round_up(piece_ * element_bytes_, kTileAlignmentBytes);
     return;
   }
   const std::int64_t tile_elements = piece_max * chunks_;
   const std::int64_t needed = (count_ + tile_elements - 1) / tile_elements;
-  const std::int64_t wanted =
-      std::min<std::int64_t>(2 * lanes, count_ * element_bytes_ / kTileBytesMin);
-  tiles_ = std::max({needed, wanted, std::int64_t{1}});
+  tiles_ = std::max({needed, wanted_tiles(count_ * element_bytes_, grain), std::int64_t{1}});
   // The first chunk of the first tile is the largest.
   scratch_stride_ = round_up(elements(0, 0, 1) * element_bytes_, kTileAlignmentBytes);
 }
 
+// Two for each lane, so that one is under way while the other is reduced.
+std::int64_t Tiling::wanted_tiles(std::int64_t bytes, const Grain& grain) {
+  return std::min<std::int64_t>(2 * grain.lanes, bytes / grain.tile_bytes_min);
+}
+
 // Ranks agree on the pieces because they agree on the largest block; in an uneven all-to-all, where
 // they do not know it, pieces are as long as a message may be.
-void Tiling::cut_blocks(const Operation& operation, std::int64_t piece_max, int lanes) {
+void Tiling::cut_blocks(const Operation& operation, std::int64_t piece_max, const Grain& grain) {
   input_.counts = operation.send_blocks.counts;
   output_.counts = operation.recv_blocks.counts;
   if (const auto shared = operation.shared_counts(); !shared.empty()) {
@@ -68,9 +69,8 @@ void Tiling::cut_blocks(const Operation& operation, std::int64_t piece_max, int 
   piece_ = piece_max;
   if (!(by_place_ && operation.uneven)) {
     const std::int64_t needed = (largest + piece_max - 1) / piece_max;
-    const std::int64_t wanted =
-        std::min<std::int64_t>(2 * lanes, largest * element_bytes_ / kTileBytesMin);
-    const std::int64_t tiles = std::max({needed, wanted, std::int64_t{1}});
+    const std::int64_t tiles =
+        std::max({needed, wanted_tiles(largest * element_bytes_, grain), std::int64_t{1}});
     piece_ = (largest + tiles - 1) / tiles;
     if (piece_max >= alignment_) piece_ = round_up(piece_, alignment_);
     piece_ = std::max<std::int64_t>(piece_, 1);

@@ -21,9 +21,14 @@ namespace tutti::runtime {
 
 class Tiling {
  public:
-  // `message_bytes_max` is the largest message that a port takes.
+  // How an operation may be cut.
+  struct Grain {
+    std::size_t message_bytes_max = 0;  // the largest message that a port takes
+    std::int64_t tile_bytes_min = 0;    // plan::LinkModel's
+    int lanes = 1;
+  };
   void begin(const Operation& operation, const plan::Program& program, int rank, int size,
-             std::size_t message_bytes_max, int lanes);
+             const Grain& grain);
 
   std::int64_t tiles() const { return tiles_; }
   bool blocks() const { return blocks_; }
@@ -53,7 +58,8 @@ class Tiling {
   std::int64_t block_count(const Buffer& buffer, std::uint32_t chunk) const;
   std::int64_t offset(const Buffer& buffer, std::int64_t tile, std::uint32_t chunk) const;
   plan::Range tile_range(std::int64_t tile) const;
-  void cut_blocks(const Operation& operation, std::int64_t piece_max, int lanes);
+  void cut_blocks(const Operation& operation, std::int64_t piece_max, const Grain& grain);
+  static std::int64_t wanted_tiles(std::int64_t bytes, const Grain& grain);
   std::int64_t largest_block(const Operation& operation) const;
   static std::span<const std::int64_t> offsets_of(const Blocks& blocks,
                                                   std::vector<std::int64_t>& made);

@@ -54,6 +54,10 @@ class SendPort {
 class RecvPort {
  public:
   virtual ~RecvPort() = default;
+  // Offers memory for the next message, if it has exactly so many bytes: a port that can receive
+  // there spares a copy, and peek() shows the message there. It writes nowhere else. Ends with
+  // release(); until then the same memory may be offered again, and no other.
+  virtual void offer(std::span<std::byte> /*place*/) {}
   // The next message whole, or data() == nullptr while none is there. Stays valid, and is returned
   // again, until release.
   virtual std::span<const std::byte> peek() = 0;

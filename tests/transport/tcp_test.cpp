@@ -7,12 +7,15 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
 #include <future>
 
 #include "base/error.h"
 #include "base/socket.h"
+#include "support/values.h"
 #include "transport/boards.h"
+#include "transport/pattern.h"
 #include "transport/tcp/frame.h"
 
 namespace tutti::transport {
@@ -111,6 +114,88 @@ TEST_F(Tcp, FramesMayArriveInAnyPieces) {
     link_->recv_port(0).release();
     ++received;
   }
+}
+
+// A large message is read where it is wanted, whatever pieces it comes in, and what follows it is
+// not lost.
+TEST_F(Tcp, OfferedMessagesMayArriveInAnyPieces) {
+  connect(1);
+  constexpr std::size_t kMessages = 60;
+  const std::uint64_t seed = test::test_seed();
+  Random random(seed);
+  std::vector<std::size_t> sizes;
+  std::vector<std::byte> stream;
+  for (std::size_t i = 0; i < kMessages; ++i) {
+    sizes.push_back(random.below(2) == 0 ? random.below(64) : random.below(kTcpCaps.slot_bytes));
+    const auto one = frame(FrameKind::message, sizes.back(), i);
+    stream.insert(stream.end(), one.begin(), one.end());
+  }
+  auto feed = std::async(std::launch::async, [&] {
+    Random cuts(seed + 1);
+    for (std::size_t at = 0; at < stream.size();) {
+      const std::size_t bytes = std::min<std::size_t>(1 + cuts.below(50'000), stream.size() - at);
+      from_peer(std::span(stream).subspan(at, bytes));
+      at += bytes;
+    }
+  });
+  std::size_t placed = 0;
+  for (std::size_t i = 0; i < kMessages; ++i) {
+    std::vector<std::byte> place(sizes[i]);
+    RecvPort& port = link_->recv_port(0);
+    const Deadline deadline = soon();
+    std::span<const std::byte> message;
+    while (message.data() == nullptr && !deadline.passed()) {
+      port.offer(place);
+      message = port.peek();
+    }
+    ASSERT_EQ(message.size(), sizes[i]) << i;
+    for (std::size_t k = 0; k < message.size(); ++k) {
+      ASSERT_EQ(message[k], static_cast<std::byte>(k + i)) << i << " at " << k;
+    }
+    if (message.data() == place.data()) ++placed;
+    port.release();
+  }
+  EXPECT_GT(placed, 0U);
+  feed.get();
+}
+
+// Header, payload and padding of lent memory lie in three places; the kernel may stop in each.
+TEST_F(Tcp, LentMessagesAreSentWholeThroughASmallBuffer) {
+  connect(1);
+  constexpr std::size_t kMessages = 40;
+  Random random(test::test_seed());
+  std::vector<std::vector<std::byte>> messages;
+  for (std::size_t i = 0; i < kMessages; ++i) {
+    messages.emplace_back(random.below(kTcpCaps.slot_bytes));
+    fill_pattern(messages.back(), i);
+  }
+  auto read = std::async(std::launch::async, [&] {
+    for (std::size_t i = 0; i < kMessages; ++i) {
+      std::vector<std::byte> got(frame_bytes(messages[i].size()));
+      ASSERT_TRUE(recv_all(peer(0), got, soon()).ok());
+      FrameHeader header;
+      std::memcpy(&header, got.data(), sizeof header);
+      ASSERT_EQ(header.payload_bytes, messages[i].size());
+      ASSERT_EQ(header.sequence, i);
+      const auto payload = std::span(got).subspan(sizeof header, messages[i].size());
+      ASSERT_EQ(find_damage(payload, i), -1);
+      for (const std::byte padding : std::span(got).subspan(sizeof header + payload.size())) {
+        ASSERT_EQ(padding, std::byte{0});
+      }
+    }
+  });
+  SendPort& port = link_->send_port(0);
+  const Registration* memory = link_->acquire(messages[0].data(), messages[0].size());
+  ASSERT_NE(memory, nullptr);
+  const Deadline deadline = soon();
+  for (std::size_t i = 0; i < kMessages && !deadline.passed();) {
+    if (port.send_from(messages[i], *memory, 0)) ++i;
+  }
+  while (!port.flush() && !deadline.passed()) {
+  }
+  EXPECT_TRUE(port.flush());
+  link_->release(memory);
+  read.get();
 }
 
 TEST_F(Tcp, ResetNamesErrnoLaneRankHostAndAddress) {

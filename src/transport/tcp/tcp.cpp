@@ -11,7 +11,8 @@
 #include "base/error.h"
 #include "base/socket.h"
 #include "base/try.h"
-#include "transport/tcp/lane.h"
+#include "transport/tcp/recv_port.h"
+#include "transport/tcp/send_port.h"
 
 namespace tutti::transport {
 namespace {
@@ -28,6 +29,10 @@ std::string remote_text(const Fd& fd) {
   }
   return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), length).text();
 }
+
+// The kernel copies what is sent before it returns, so any memory is as good as registered.
+class AnyMemory final : public Registration {};
+constexpr AnyMemory kAnyMemory;
 
 struct Lane {
   Lane(Fd connection, const Caps& caps)
@@ -94,6 +99,9 @@ class TcpLink final : public Link {
     return lanes_[static_cast<std::size_t>(lane)]->receiver;
   }
   const Caps& caps() const override { return caps_; }
+  const Registration* acquire(const void* /*data*/, std::size_t /*bytes*/) override {
+    return &kAnyMemory;
+  }
   void add_poll_fds(std::vector<pollfd>& fds) override;
   std::string_view broken_reason() const override;
 
