@@ -9,11 +9,11 @@
 
 namespace {
 
-constexpr std::size_t kWeights = 1 << 20;
+constexpr std::size_t kFloats = 1 << 20;
 
 float sum(tutti::Communicator& comm, float* weights) {
-  must(comm.all_reduce(weights, weights, kWeights, tutti::DataType::float32, tutti::ReduceOp::sum));
-  return weights[kWeights - 1];
+  must(comm.all_reduce(weights, weights, kFloats, tutti::DataType::float32, tutti::ReduceOp::sum));
+  return weights[kFloats - 1];
 }
 
 }  // namespace
@@ -22,11 +22,11 @@ int main() {
   auto comm = must(tutti::Communicator::create());
   const auto mine = static_cast<float>(comm.rank());
 
-  const tutti::Memory allocated = must(comm.allocate(kWeights * sizeof(float)));
+  const tutti::Memory allocated = must(comm.allocate(kFloats * sizeof(float)));
   for (float& one : allocated.as<float>()) one = mine;
   const float first = sum(comm, allocated.as<float>().data());
 
-  std::vector<float> own(kWeights, mine);
+  std::vector<float> own(kFloats, mine);
   // Ends before the vector does: it is declared after it.
   const tutti::RegisteredMemory registered =
       must(comm.register_memory(own.data(), own.size() * sizeof(float)));

@@ -97,7 +97,7 @@ class Mpi {
   ~Mpi() { MPI_Finalize(); }
 };
 
-int run(const std::vector<std::string>& arguments) {
+int run_mpi(const std::vector<std::string>& arguments) {
   const Choice choice = choose(arguments);
   if (choice.counterpart == nullptr) return refuse(choice.refusal);
   const MpiBenchmark benchmark(*choice.counterpart);
@@ -117,5 +117,5 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace tutti::perf
 
 int main(int argc, char** argv) {
-  return tutti::perf::run(std::vector<std::string>(argv + 1, argv + argc));
+  return tutti::perf::run_mpi(std::vector<std::string>(argv + 1, argv + argc));
 }

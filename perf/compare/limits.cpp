@@ -44,7 +44,7 @@ class Limits : public Meter {
   }
 };
 
-Status run(const Arguments& arguments) {
+Status run_limits(const Arguments& arguments) {
   Limits limits;
   return serve(limits, arguments.folder, 0, 1, "this machine");
 }
@@ -53,5 +53,5 @@ Status run(const Arguments& arguments) {
 }  // namespace tutti::compare
 
 int main(int argc, char** argv) {
-  return tutti::compare::run_program(argc, argv, tutti::compare::run);
+  return tutti::compare::run_program(argc, argv, tutti::compare::run_limits);
 }

@@ -210,7 +210,7 @@ class Gloo : public Library {
   std::int64_t reduce_scatter_count_ = 0;
 };
 
-Status run(const Arguments& arguments) {
+Status run_gloo(const Arguments& arguments) {
   Gloo library(connect(arguments));
   CollectiveMeter meter(library, arguments.largest_bytes);
   return serve(meter, arguments.folder, library.rank(), library.size(), library.version());
@@ -220,5 +220,5 @@ Status run(const Arguments& arguments) {
 }  // namespace tutti::compare
 
 int main(int argc, char** argv) {
-  return tutti::compare::run_program(argc, argv, tutti::compare::run);
+  return tutti::compare::run_program(argc, argv, tutti::compare::run_gloo);
 }

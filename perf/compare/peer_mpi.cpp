@@ -126,7 +126,7 @@ class Mpi : public Library {
   int size_ = 1;
 };
 
-Status run(const Arguments& arguments) {
+Status run_mpi(const Arguments& arguments) {
   if (arguments.largest_bytes / sizeof(float) > std::numeric_limits<int>::max()) {
     return Status::error(Code::invalid_argument,
                          "MPI counts elements in an int; give a --largest below 8G");
@@ -146,5 +146,5 @@ Status run(const Arguments& arguments) {
 }  // namespace tutti::compare
 
 int main(int argc, char** argv) {
-  return tutti::compare::run_program(argc, argv, tutti::compare::run);
+  return tutti::compare::run_program(argc, argv, tutti::compare::run_mpi);
 }

@@ -216,7 +216,7 @@ class Nccl : public Library {
   Twin recv_;
 };
 
-Status run(const Arguments& arguments) {
+Status run_nccl(const Arguments& arguments) {
   TUTTI_TRY_ASSIGN(const std::unique_ptr<Nccl> library, Nccl::create(arguments));
   CollectiveMeter meter(*library, arguments.largest_bytes);
   return serve(meter, arguments.folder, library->rank(), library->size(), library->version());
@@ -226,5 +226,5 @@ Status run(const Arguments& arguments) {
 }  // namespace tutti::compare
 
 int main(int argc, char** argv) {
-  return tutti::compare::run_program(argc, argv, tutti::compare::run);
+  return tutti::compare::run_program(argc, argv, tutti::compare::run_nccl);
 }

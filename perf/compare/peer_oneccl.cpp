@@ -122,7 +122,7 @@ class OneCcl : public Library {
   ccl::communicator world_;
 };
 
-Status run(const Arguments& arguments) {
+Status run_oneccl(const Arguments& arguments) {
   ccl::init();
   OneCcl library(arguments, find_each_other(arguments));
   CollectiveMeter meter(library, arguments.largest_bytes);
@@ -133,5 +133,5 @@ Status run(const Arguments& arguments) {
 }  // namespace tutti::compare
 
 int main(int argc, char** argv) {
-  return tutti::compare::run_program(argc, argv, tutti::compare::run);
+  return tutti::compare::run_program(argc, argv, tutti::compare::run_oneccl);
 }

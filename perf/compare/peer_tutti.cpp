@@ -88,7 +88,7 @@ class Tutti : public Library {
   std::vector<Memory> memories_;
 };
 
-Status run(const Arguments& arguments) {
+Status run_tutti(const Arguments& arguments) {
   TUTTI_TRY_ASSIGN(Communicator communicator, Communicator::create());
   Tutti library(std::move(communicator));
   CollectiveMeter meter(library, arguments.largest_bytes);
@@ -99,5 +99,5 @@ Status run(const Arguments& arguments) {
 }  // namespace tutti::compare
 
 int main(int argc, char** argv) {
-  return tutti::compare::run_program(argc, argv, tutti::compare::run);
+  return tutti::compare::run_program(argc, argv, tutti::compare::run_tutti);
 }

@@ -154,7 +154,7 @@ class Sockets : public Meter {
   int rank_;
 };
 
-Status run(const Arguments& arguments) {
+Status run_sockets(const Arguments& arguments) {
   TUTTI_TRY_ASSIGN(Fd socket, connect_pair(arguments));
   Connection connection(std::move(socket));
   Sockets sockets(connection, arguments.rank);
@@ -165,5 +165,5 @@ Status run(const Arguments& arguments) {
 }  // namespace tutti::compare
 
 int main(int argc, char** argv) {
-  return tutti::compare::run_program(argc, argv, tutti::compare::run);
+  return tutti::compare::run_program(argc, argv, tutti::compare::run_sockets);
 }

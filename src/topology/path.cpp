@@ -13,7 +13,7 @@ bool is_fast(const Link& link) {
 }
 
 // A graph and which links each of its nodes has.
-struct Wiring {
+struct Cabling {
   const Graph& graph;
   const std::vector<std::vector<int>>& links;
 
@@ -31,13 +31,13 @@ std::vector<NodeId> line_up(const Graph& graph, NodeId node) {
 }
 
 // The links along the nodes, the bandwidth of the narrowest and the sum of latencies.
-void follow(const Wiring& wiring, Path& path) {
+void follow(const Cabling& cabling, Path& path) {
   double narrowest = std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i + 1 < path.nodes.size(); ++i) {
     const NodeId next = path.nodes[i + 1];
     int best = -1;
-    for (const int index : wiring.at_node(path.nodes[i])) {
-      const Link& link = wiring.link(index);
+    for (const int index : cabling.at_node(path.nodes[i])) {
+      const Link& link = cabling.link(index);
       // Where the tree's own link and a fast one join the same two, the tree's is meant.
       if (other(link, path.nodes[i]) == next && (best < 0 || !is_fast(link))) {
         best = index;
@@ -45,7 +45,7 @@ void follow(const Wiring& wiring, Path& path) {
     }
     path.links.push_back(best);
     if (best >= 0) {
-      const Link& link = wiring.link(best);
+      const Link& link = cabling.link(best);
       narrowest = link.bandwidth > 0 ? std::min(narrowest, link.bandwidth) : narrowest;
       path.latency_s += link.latency_s;
     }
@@ -111,12 +111,12 @@ struct Ports {
   std::vector<NodeId> switches;
 };
 
-Ports switch_ports(const Wiring& wiring, NodeId device) {
+Ports switch_ports(const Cabling& cabling, NodeId device) {
   Ports ports;
-  for (const int index : wiring.at_node(device)) {
-    const Link& link = wiring.link(index);
+  for (const int index : cabling.at_node(device)) {
+    const Link& link = cabling.link(index);
     if (link.kind == LinkKind::nvlink &&
-        at(wiring.graph, other(link, device)).kind == NodeKind::nvswitch) {
+        at(cabling.graph, other(link, device)).kind == NodeKind::nvswitch) {
       ports.count += link.count;
       ports.bandwidth += link.bandwidth;
       ports.latency_s = link.latency_s;
@@ -127,8 +127,8 @@ Ports switch_ports(const Wiring& wiring, NodeId device) {
 }
 
 // A chain of NVSwitches from one that `from` has to one that `to` has, empty if there is none.
-std::vector<NodeId> through_switches(const Wiring& wiring, const Ports& from, const Ports& to) {
-  const Graph& graph = wiring.graph;
+std::vector<NodeId> through_switches(const Cabling& cabling, const Ports& from, const Ports& to) {
+  const Graph& graph = cabling.graph;
   std::vector<NodeId> came(graph.nodes.size(), kNoNode);
   std::vector<NodeId> queue = from.switches;
   for (const NodeId id : queue) {
@@ -144,8 +144,8 @@ std::vector<NodeId> through_switches(const Wiring& wiring, const Ports& from, co
       std::reverse(chain.begin(), chain.end());
       return chain;
     }
-    for (const int index : wiring.at_node(here)) {
-      const Link& link = wiring.link(index);
+    for (const int index : cabling.at_node(here)) {
+      const Link& link = cabling.link(index);
       const NodeId next = other(link, here);
       if (link.kind == LinkKind::nvlink && at(graph, next).kind == NodeKind::nvswitch &&
           came[static_cast<std::size_t>(next)] == kNoNode) {
@@ -159,10 +159,10 @@ std::vector<NodeId> through_switches(const Wiring& wiring, const Ports& from, co
 
 // Direct links, or a fabric of NVSwitches; `count` stays 0 where there is neither. NVSwitches do
 // not block, so the ports of the two ends bound what fits through.
-Path fast_path(const Wiring& wiring, NodeId from, NodeId to) {
+Path fast_path(const Cabling& cabling, NodeId from, NodeId to) {
   Path found;
-  for (const int index : wiring.at_node(from)) {
-    const Link& link = wiring.link(index);
+  for (const int index : cabling.at_node(from)) {
+    const Link& link = cabling.link(index);
     if (is_fast(link) && other(link, from) == to) {
       found = {PathClass::direct, link.kind,  link.count, link.bandwidth,
                link.latency_s,    {from, to}, {index}};
@@ -171,16 +171,16 @@ Path fast_path(const Wiring& wiring, NodeId from, NodeId to) {
   if (found.count > 0) {
     return found;
   }
-  const Ports a = switch_ports(wiring, from);
-  const Ports b = switch_ports(wiring, to);
-  std::vector<NodeId> chain = through_switches(wiring, a, b);
+  const Ports a = switch_ports(cabling, from);
+  const Ports b = switch_ports(cabling, to);
+  std::vector<NodeId> chain = through_switches(cabling, a, b);
   if (chain.empty()) {
     return found;
   }
   found.nodes = {from};
   found.nodes.insert(found.nodes.end(), chain.begin(), chain.end());
   found.nodes.push_back(to);
-  follow(wiring, found);
+  follow(cabling, found);
   found.kind = PathClass::direct;
   found.link = LinkKind::nvlink;
   found.count = std::min(a.count, b.count);
@@ -194,8 +194,8 @@ Path Paths::between(NodeId from, NodeId to) const {
   if (from == to) {
     return {.kind = PathClass::same, .nodes = {from}};
   }
-  const Wiring wiring{*graph_, links_};
-  Path result = fast_path(wiring, from, to);
+  const Cabling cabling{*graph_, links_};
+  Path result = fast_path(cabling, from, to);
   if (result.count > 0) {
     return result;
   }
@@ -205,7 +205,7 @@ Path Paths::between(NodeId from, NodeId to) const {
   if (!bus_id.empty() && bus_id == at(*graph_, to).bus_id) {
     result.kind = PathClass::same;
   }
-  follow(wiring, result);
+  follow(cabling, result);
   return result;
 }
 
