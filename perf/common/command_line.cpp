@@ -4,10 +4,6 @@
 
 namespace tutti::perf {
 
-Ending rejected(std::string_view program, std::string_view why) {
-  return {ExitCode::usage, fmt::format("{}: {}\nTry {} --help.\n", program, why, program)};
-}
-
 CLI::Validator size_in_bytes() {
   return CLI::Validator(
       [](std::string& text) {
@@ -63,10 +59,6 @@ std::optional<Ending> read(CLI::App& app, const std::vector<std::string>& argume
     return rejected(app.get_name(), failure.what());
   }
   return std::nullopt;
-}
-
-std::string version_text() {
-  return "tutti-tests version " TUTTI_VERSION;
 }
 
 }  // namespace tutti::perf

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "common/command_line.h"
 #include "common/names.h"
 
 namespace tutti::perf {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "common/command_line.h"
 #include "common/operator.h"
+#include "common/parsed.h"
 #include "common/sizes.h"
 #include "tutti/types.h"
 

@@ -1,5 +1,7 @@
 #include "common/report.h"
 
+#include <nlohmann/json.hpp>
+
 #include "common/names.h"
 
 namespace tutti::perf {

@@ -2,7 +2,7 @@
 // field. It holds nothing of the environment beyond host names and CPU models.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 

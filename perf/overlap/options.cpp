@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/command_line.h"
+
 namespace tutti::perf {
 namespace {
 

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "overlap/compute.h"
 #include "overlap/options.h"
 #include "overlap/table.h"
