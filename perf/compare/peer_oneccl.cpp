@@ -49,8 +49,12 @@ class OneCcl : public Library {
     return "oneCCL " + std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
            std::to_string(version.update);
   }
+  // It has no gather and scatter. Its send and recv end the program on memory of the host, in a
+  // group or not: as built with SYCL, which is the one shared library that pip installs, they take
+  // the device of a stream that is not there (ccl_stream::get_ze_device, version 2022.1).
   bool supports(Kind kind, bool /*in_place*/) const override {
-    return kind != Kind::gather && kind != Kind::scatter;
+    return kind != Kind::gather && kind != Kind::scatter && kind != Kind::sendrecv &&
+           kind != Kind::hypercube;
   }
 
   Status barrier() override {
@@ -85,37 +89,18 @@ class OneCcl : public Library {
         ccl::alltoallv(call.send, blocks.sent, call.recv, blocks.received, world_).wait();
         break;
       }
-      case Kind::sendrecv:
-        return exchange(call.send, call.recv, call.count, (rank_ + 1) % size_,
-                        (rank_ + size_ - 1) % size_);
-      case Kind::hypercube:
-        return exchange_along_edges(
-            call, rank_, size_,
-            [&](const float* sent, float* received, std::int64_t elements, int peer) {
-              return exchange(sent, received, elements, peer, peer);
-            });
       case Kind::barrier:
         return barrier();
       case Kind::gather:
       case Kind::scatter:
+      case Kind::sendrecv:
+      case Kind::hypercube:
         break;
     }
     return {};
   }
 
  private:
-  Status exchange(const float* sent, float* received, std::int64_t elements, int to, int from) {
-    const auto count = static_cast<std::size_t>(elements);
-    auto* input = const_cast<float*>(sent);
-    ccl::group_start();
-    ccl::event out = ccl::send(input, count, to, world_);
-    ccl::event in = ccl::recv(received, count, from, world_);
-    ccl::group_end();
-    out.wait();
-    in.wait();
-    return {};
-  }
-
   std::shared_ptr<ccl::kvs> store_;
   int rank_;
   int size_;
