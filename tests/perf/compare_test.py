@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import launch
 
@@ -17,7 +18,8 @@ SCRIPT = ROOT / "scripts/compare"
 BUILD = pathlib.Path(os.environ["COMPARE_TUTTI"]).parents[2]
 sys.path.insert(0, str(ROOT / "perf/compare/driver"))
 
-import measure  # noqa: E402  (the path comes first)
+import job as job_module  # noqa: E402  (the path comes first)
+import measure  # noqa: E402
 import networks  # noqa: E402
 import peers  # noqa: E402
 import picture  # noqa: E402
@@ -151,6 +153,14 @@ class Jobs(unittest.TestCase):
         with self.assertRaisesRegex(JobFailed, "Fake: .*: bad luck"):
             job.ask("a")
 
+    def test_a_program_that_hangs(self):
+        job = self.start(self.HELLO + "read -r line <&3\nwhile :; do :; done\n")
+        with mock.patch.object(job_module, "ANSWER_TIMEOUT_S", 0.5):
+            with self.assertRaisesRegex(JobFailed, "^Fake: no answer of rank 0 within 0.5 s$"):
+                job.ask("a")
+        # It takes no core from the others.
+        self.assertEqual(job._processes[0].wait(launch.TIMEOUT_S), -signal.SIGKILL)
+
     def test_a_program_that_cannot_be_started(self):
         with self.assertRaisesRegex(JobFailed, "Fake cannot be started: .*No such file"):
             Job("Fake", 1, lambda folder: [(["/nowhere/program"], {})], self.guard)
@@ -213,6 +223,8 @@ class Launches(unittest.TestCase):
         words, settings = self.words("MPICH", self.place(2, "tcp"))
         self.assertEqual(words, ["mpiexec.mpich -n 2 -bind-to core /b/p /f 1048576"])
         self.assertEqual(settings["MPIR_CVAR_NOLOCAL"], "1")
+        self.assertNotIn("MPIR_CVAR_POSIX_NUM_COLLS_THRESHOLD", settings)
+        self.assertIn("MPIR_CVAR_POSIX_NUM_COLLS_THRESHOLD", self.words("MPICH", self.place(4))[1])
 
     def test_others(self):
         self.assertEqual(self.words("Gloo", self.place())[0],

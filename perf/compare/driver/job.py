@@ -9,7 +9,8 @@ import tempfile
 import time
 
 START_TIMEOUT_S = 60
-ANSWER_TIMEOUT_S = 120
+# Of a command. Who hangs costs the comparison so much, once.
+ANSWER_TIMEOUT_S = 60
 
 
 class JobFailed(Exception):
@@ -22,7 +23,8 @@ class Unsupported(Exception):
 
 class Job:
     """`launches` are (words, environment) of the processes to start: a launcher, or each rank.
-    Between commands the ranks are stopped, so that threads which spin take no time from others."""
+    Between commands the ranks are stopped, so that threads which spin take no time from others. Who
+    does not answer in time is killed: it may still work at the command, on cores that others need."""
 
     def __init__(self, name, ranks, make_launches, guard):
         self.name = name
@@ -76,7 +78,11 @@ class Job:
         self._signal(signal.SIGCONT)
         for pipe in self._commands:
             os.write(pipe, command.encode() + b"\n")
-        answers = self._answers(ANSWER_TIMEOUT_S)
+        try:
+            answers = self._answers(ANSWER_TIMEOUT_S)
+        except JobFailed:
+            self._signal(signal.SIGKILL)
+            raise
         self._signal(signal.SIGSTOP)
         for answer in answers:
             word, _, rest = answer.partition(" ")
