@@ -162,21 +162,38 @@ all_reduce, 2 ranks, shm, out of place  allocate()       2             4.00   4.
 
 
 class Check(unittest.TestCase):
+    def slower(self, private, allocated, limit=1):
+        return results.row(point(ranks=2, size=1024),
+                           {OURS: private, OURS_ALLOCATED: allocated, "MPI v3": [4, 4, 4]},
+                           [{FLAG: limit}] * 3)
+
     def test_only_half_is_a_failure(self):
         recorded = row()  # peer/Tutti 2, limit/Tutti 0.5
         same, well = check.verdict([row()], [recorded])
         self.assertTrue(well)
-        self.assertIn("4 ratios, none below half of what was recorded", same)
-        slow = results.row(point(ranks=2, size=1024),
-                           {OURS: [3.9, 9, 9], OURS_ALLOCATED: [2.5] * 3, "MPI v3": [4, 4, 4]},
-                           [{FLAG: 1}] * 3)
+        self.assertIn("2 times, none of which fell to half of what was recorded", same)
+        slow = self.slower([3.9, 9, 9], [2.5] * 3)
         text, well = check.verdict([slow], [recorded])
         self.assertFalse(well)
         self.assertIn("ok   all_reduce 1 KiB, 2 ranks, shm, out_of_place, private: best peer 1.03, "
-                      "recorded 2.00", text)
+                      "recorded 2.00; limit 0.26, recorded 0.50", text)
         self.assertIn("FELL all_reduce 1 KiB, 2 ranks, shm, out_of_place, allocated: best peer "
-                      "1.60, recorded 4.00", text)
-        self.assertIn("2 of 4 ratios fell below half of what was recorded", text)
+                      "1.60, recorded 4.00; limit 0.40, recorded 1.00", text)
+        self.assertIn("1 of 2 times fell: both ratios are below half of what was recorded", text)
+        self.assertEqual(check.fallen([slow], [recorded]), [point(ranks=2, size=1024)])
+
+    def test_one_ratio_alone_is_no_failure(self):
+        """Then the peer or the limit has changed, and not Tutti."""
+        text, well = check.verdict([self.slower([4.1] * 3, [1] * 3, limit=2)], [row()])
+        self.assertTrue(well, text)
+        self.assertEqual(check.fallen([row()], [row()]), [])
+
+    def test_without_a_time_it_fails(self):
+        text, well = check.verdict([self.slower([None] * 3, [1] * 3)], [row()])
+        self.assertFalse(well)
+        self.assertIn("FELL all_reduce 1 KiB, 2 ranks, shm, out_of_place, private: Tutti failed\n",
+                      text)
+        self.assertIn("1 of 2 times fell", text)
 
     def test_nothing_in_common(self):
         text, well = check.verdict([row(8)], [row(16)])

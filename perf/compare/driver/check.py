@@ -1,20 +1,20 @@
 """Compares ratios with those of a recorded report. Pure.
 
 Machines are noisy, and others are not the recorded one. What others do on a machine only adds time:
-the least times of all rounds are compared, and only a ratio of these that is below half of the
-recorded one is a failure: half of the median, or of the ratio of the least times if that is less.
+the least times of all rounds are compared. If Tutti has become slower, it has so beside the best
+peer and beside the limit: a point fell if both ratios are below half of the recorded ones, which
+are the medians, or the ratios of the least times if those are less.
 """
 
-from points import size_text
+from points import Point, size_text
 from results import is_ours
 
 TOLERATED = 0.5
-KEYS = ("transport", "ranks", "collective", "placement", "size")
 KINDS = {"to_best_peer": "best peer", "to_limit": "limit"}
 
 
-def key(row):
-    return tuple(row[name] for name in KEYS)
+def point_of(row):
+    return Point(*(row[name] for name in Point._fields))
 
 
 def memory(name):
@@ -38,31 +38,51 @@ def least_ratios(row):
             for kind in KINDS if over[kind] is not None and us}
 
 
+def measured(row):
+    """Of Tutti: private or allocated, or both."""
+    return {memory(name) for name, found in row["programs"].items() if found and is_ours(name)}
+
+
 def compare(rows, recorded):
-    """(lines, failures): a line for each ratio that both have."""
-    known = {key(row): recorded_ratios(row) for row in recorded}
-    lines, failures = [], 0
+    """[(point, memory, {kind: (ratio, recorded one)})] of the ratios that both have; None where
+    Tutti was recorded and now has no time."""
+    known = {point_of(row): recorded_ratios(row) for row in recorded}
+    found = []
     for row in rows:
-        before = known.get(key(row), {})
-        for (kept, kind), now in least_ratios(row).items():
-            if (kept, kind) not in before:
-                continue
-            share = now / before[kept, kind]
-            failed = share < TOLERATED
-            failures += failed
-            lines.append(
-                f"{'FELL' if failed else 'ok  '} {row['collective']} {size_text(row['size'])}, "
-                f"{row['ranks']} ranks, {row['transport']}, {row['placement']}, {kept}: "
-                f"{KINDS[kind]} {now:.2f}, recorded {before[kept, kind]:.2f}")
-    return lines, failures
+        before, now = known.get(point_of(row), {}), least_ratios(row)
+        for kept in dict.fromkeys(kept for kept, _ in before):
+            both = {kind: (now[kept, kind], before[kept, kind]) for kind in KINDS
+                    if (kept, kind) in now and (kept, kind) in before}
+            if both or kept not in measured(row):
+                found.append((point_of(row), kept, both or None))
+    return found
+
+
+def fell(ratios):
+    return ratios is None or all(now < TOLERATED * before for now, before in ratios.values())
+
+
+def fallen(rows, recorded):
+    """The points that would fail, to be measured again."""
+    return list(dict.fromkeys(point for point, _, ratios in compare(rows, recorded)
+                              if ratios and fell(ratios)))
+
+
+def line(point, kept, ratios):
+    told = "; ".join(f"{KINDS[kind]} {now:.2f}, recorded {before:.2f}"
+                     for kind, (now, before) in (ratios or {}).items()) or "Tutti failed"
+    return (f"{'FELL' if fell(ratios) else 'ok  '} {point.collective} {size_text(point.size)}, "
+            f"{point.ranks} ranks, {point.transport}, {point.placement}, {kept}: {told}")
 
 
 def verdict(rows, recorded):
     """Text for the terminal, and whether all is well. Peers must be the recorded ones, or their
     ratios mean something else: a best peer that is missing makes ratios larger, never smaller."""
-    lines, failures = compare(rows, recorded)
-    if not lines:
+    found = compare(rows, recorded)
+    if not found:
         return "nothing to check: the recorded report has none of these points", False
-    lines.append(f"{failures} of {len(lines)} ratios fell below half of what was recorded"
-                 if failures else f"{len(lines)} ratios, none below half of what was recorded")
-    return "\n".join(lines), failures == 0
+    failures = sum(fell(ratios) for _, _, ratios in found)
+    told = (f"{failures} of {len(found)} times fell: both ratios are below half of what was "
+            "recorded, or there is none" if failures else
+            f"{len(found)} times, none of which fell to half of what was recorded")
+    return "\n".join([*(line(*one) for one in found), told]), failures == 0

@@ -4,10 +4,13 @@ removes what it was told of.
 Ranks are stopped by SIGSTOP while others work, and could not end by themselves.
 """
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
+
+import priority
 
 
 def undo(kind, what):
@@ -19,6 +22,9 @@ def undo(kind, what):
                 return
     elif kind == "folder":
         shutil.rmtree(what, ignore_errors=True)
+    elif kind == "autogroup":
+        with contextlib.suppress(OSError):  # the session is over
+            priority.set_autogroup(*what.split(":"))
     else:
         # Launchers' daemons too live in it.
         inside = subprocess.run(["ip", "netns", "pids", what], capture_output=True, text=True,
@@ -44,7 +50,7 @@ class Guard:
         os.close(reading)
 
     def add(self, kind, what):
-        """kind: pid, folder or netns."""
+        """kind: pid, folder, autogroup or netns."""
         os.write(self._pipe, f"add {kind} {what}\n".encode())
 
     def release(self, kind, what):

@@ -23,8 +23,8 @@ class Unsupported(Exception):
 
 class Job:
     """`launches` are (words, environment) of the processes to start: a launcher, or each rank.
-    Between commands the ranks are stopped, so that threads which spin take no time from others. Who
-    does not answer in time is killed: it may still work at the command, on cores that others need."""
+    Between commands the ranks are stopped, so that threads which spin take no time from others.
+    Who does not answer in time is killed: it may go on for ever, on cores that others need."""
 
     def __init__(self, name, ranks, make_launches, guard):
         self.name = name

@@ -2,12 +2,14 @@
 
 import contextlib
 import datetime
+import itertools
 import json
 import os
 import pathlib
 import platform
 import sys
 import tempfile
+import time
 
 import check
 import command_line
@@ -16,6 +18,7 @@ import networks
 import picture
 import points
 import prepare
+import priority
 import results
 import table
 from guard import Guard
@@ -24,16 +27,22 @@ from measure import Contender, LimitJobs, Rounds
 from peers import LIMITS, PEERS, SOCKETS, TUTTI, Placement
 
 
+# Points that seem to have fallen are measured again so often, so long after each other: something
+# else may have had the cores.
+RETRIES = 5
+RETRY_AFTER_S = 1
+
+
 class Progress:
     """A line on a terminal, which is written over; else a line for each round."""
 
-    def __init__(self, ranks, rounds, count):
-        self._ranks, self._rounds, self._count = ranks, rounds, count
+    def __init__(self, title, rounds, count):
+        self._title, self._rounds, self._count = title, rounds, count
         self._terminal = sys.stderr.isatty()
 
     def __call__(self, number, place, point):
         share = 100 * (number * self._count + place) // (self._rounds * self._count)
-        text = f"# {self._ranks} ranks, round {number + 1} of {self._rounds}"
+        text = f"# {self._title}, round {number + 1} of {self._rounds}"
         if self._terminal:
             print(f"\r\033[K{text}: {share} %, {point.collective} {points.size_text(point.size)}",
                   end="", file=sys.stderr, flush=True)
@@ -73,8 +82,15 @@ def start(peer, at, ranks, guard, problems):
         return None
 
 
-def wanted(peer, names):
-    return names is None or any(name.lower() in peer.name.lower() for name in names)
+def wanted(names):
+    """The peers of these names; where none has a name, those that contain it."""
+    if names is None:
+        return PEERS
+    found = set()
+    for name in map(str.lower, names):
+        found |= ({peer for peer in PEERS if peer.name.lower() == name} or
+                  {peer for peer in PEERS if name in peer.name.lower()})
+    return [peer for peer in PEERS if peer in found]
 
 
 def network_of(args, ranks, guard):
@@ -89,7 +105,7 @@ def start_all(args, at, guard, running, problems):
     """peer -> running job. Those of Tutti and of the limits must be there."""
     needed = (TUTTI, LIMITS, *([SOCKETS] if at.transport == "tcp" else []))
     jobs = {}
-    for peer in (*needed, *(peer for peer in PEERS if wanted(peer, args.peers))):
+    for peer in (*needed, *wanted(args.peers)):
         ranks = {LIMITS: 1, SOCKETS: 2}.get(peer, at.ranks)
         job = start(peer, at, ranks, guard, problems)
         if job:
@@ -109,29 +125,43 @@ def settings(at, jobs, limits):
             "programs": {job.version: peer.tuning(at) for peer, job in jobs.items()}}
 
 
-def measure(args, ranks, guard, document):
-    """Measures all points of one number of ranks and adds them to the document."""
-    wanted_points = points.points(args.collectives, ranks, args.transport, args.placements,
+def measure_fallen_again(rounds, count, recorded):
+    """Until none seems to have fallen, or it is certain."""
+    for _ in range(RETRIES):
+        fallen = check.fallen(results.rows(rounds.times, rounds.limit_times), recorded)
+        if not fallen:
+            return
+        print(f"# below half of what was recorded, measured again: {len(fallen)} points",
+              file=sys.stderr)
+        time.sleep(RETRY_AFTER_S)
+        rounds.run(fallen, count, lambda *_: None)
+
+
+def measure(args, transport, ranks, guard, document, recorded):
+    """Measures all points of one transport and number of ranks, and adds them to the document."""
+    wanted_points = points.points(args.collectives, ranks, transport, args.placements,
                                   (args.smallest, args.largest, args.factor))
     if not wanted_points:
         document["problems"].append(f"nothing to measure on {ranks} ranks: a hypercube has 2, 4, "
                                     "8, ... ranks, and some collectives have no form in place")
         return
     network = network_of(args, ranks, guard)
-    at = Placement(ranks, args.transport, tuple(sorted(os.sched_getaffinity(0))), args.largest,
+    at = Placement(ranks, transport, tuple(sorted(os.sched_getaffinity(0))), args.largest,
                    args.build, args.build / "peers", network)
     with contextlib.ExitStack() as running:
         jobs = start_all(args, at, guard, running, document["problems"])
         limits = LimitJobs(jobs.pop(LIMITS), jobs.pop(SOCKETS, None),
                            (lambda: iperf.bytes_per_us(network)) if args.rate else None)
         contenders = [Contender(jobs[TUTTI], "private")]
-        if args.transport == "shm":
+        if transport == "shm":
             contenders.append(Contender(jobs[TUTTI], "allocated"))
         contenders += [Contender(job, "private") for peer, job in jobs.items() if peer is not TUTTI]
         rounds = Rounds(contenders, limits, len(at.cpus), args.target_ms)
-        progress = Progress(ranks, args.rounds, len(wanted_points))
+        progress = Progress(f"{ranks} ranks, {transport}", args.rounds, len(wanted_points))
         try:
             rounds.run(wanted_points, args.rounds, progress)
+            progress.end()
+            measure_fallen_again(rounds, args.rounds, recorded or [])
         finally:
             # Who interrupts a long run still gets what it has measured.
             progress.end()
@@ -190,8 +220,9 @@ def main(arguments, description):
                 "rows": [], "load": [os.getloadavg()[0]]}
     try:
         with Guard() as guard:
-            for ranks in args.ranks:
-                measure(args, ranks, guard, document)
+            priority.take(guard)
+            for transport, ranks in itertools.product(args.transport, args.ranks):
+                measure(args, transport, ranks, guard, document, recorded)
     except (JobFailed, networks.NetworkFailed) as failure:
         print(failure, file=sys.stderr)
         return 1

@@ -37,7 +37,7 @@ def iterations_for(time_us, target_us, largest=MAX_ITERATIONS):
 
 class Pace:
     """How many iterations a measurement takes, found by measurements that are thrown away unless
-    they took long enough."""
+    they took long enough. If something held up these, the later ones are longer."""
 
     def __init__(self, target_us):
         self.target_us = target_us
@@ -46,7 +46,9 @@ class Pace:
     def measure(self, key, time_us):
         """What time_us(iterations) measures, with as many as suit."""
         if key in self._counts:
-            return time_us(self._counts[key])
+            us = time_us(self._counts[key])
+            self._counts[key] = max(self._counts[key], iterations_for(us, self.target_us))
+            return us
         count = MIN_ITERATIONS
         while True:
             us = time_us(count)

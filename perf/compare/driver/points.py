@@ -10,6 +10,7 @@ BLOCKS = ("all_gather", "reduce_scatter", "alltoall", "alltoallv", "gather", "sc
 COLLECTIVES = (*MESSAGES, *BLOCKS, "barrier")
 NOT_IN_PLACE = ("sendrecv", "alltoallv", "barrier")
 PLACEMENTS = ("out_of_place", "in_place")
+TRANSPORTS = ("shm", "tcp")
 ELEMENT_BYTES = 4
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 

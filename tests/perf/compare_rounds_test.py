@@ -1,0 +1,231 @@
+"""scripts/compare: rounds, and the programs that it starts and ends."""
+
+import contextlib
+import io
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+import launch
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "perf/compare/driver"))
+
+import job as job_module  # noqa: E402  (the path comes first)
+import main  # noqa: E402
+import measure  # noqa: E402
+import priority  # noqa: E402
+import results  # noqa: E402
+from guard import Guard  # noqa: E402
+from job import Job, JobFailed, Unsupported  # noqa: E402
+from points import Point  # noqa: E402
+
+
+def point(collective, size=1200):
+    return Point("shm", 4, collective, "out_of_place", size)
+
+
+class FakeJob:
+    """Answers at once with what it takes; `times` may be an exception."""
+
+    def __init__(self, name, us):
+        self.name = self.version = name
+        self.us, self.asked = us, []
+
+    def ask(self, command):
+        self.asked.append(command)
+        if isinstance(self.us, Exception):
+            raise self.us
+        return ["right"]
+
+    def time_us(self, command):
+        self.ask(command)
+        return self.us
+
+
+class Rounds(unittest.TestCase):
+    def run_rounds(self, jobs, rounds=4, found=(point("gather"),)):
+        contenders = [measure.Contender(job, "private") for job in jobs]
+        one = measure.Rounds(contenders, measure.LimitJobs(FakeJob("limits", 1)), 2, 1)
+        one.run(list(found), rounds, lambda *_: None)
+        return one
+
+    def test_iterations_suit_the_time(self):
+        pace = measure.Pace(10_000)
+        for us, wanted in ((lambda count: 2, 5000), (lambda count: 1e9, measure.MIN_ITERATIONS),
+                           (lambda count: 0, measure.MAX_ITERATIONS),
+                           # The first iterations are slow.
+                           (lambda count: 100 if count < 5 else 1, 10_000)):
+            counts = []
+            for _ in range(2):
+                pace.measure(us, lambda count, us=us: counts.append(count) or us(count))
+            self.assertEqual(counts[-2:], [wanted] * 2)
+
+    def test_who_was_held_up_is_measured_for_longer_later(self):
+        pace, counts = measure.Pace(10_000), []
+        for us in (5000, 2, 2):
+            pace.measure("a", lambda count, us=us: counts.append(count) or us)
+        self.assertEqual(counts, [measure.MIN_ITERATIONS, measure.MIN_ITERATIONS, 5000])
+
+    def test_what_takes_long_is_not_measured_again(self):
+        counts = []
+        self.assertEqual(measure.Pace(10).measure("a", lambda count: counts.append(count) or 9), 9)
+        self.assertEqual(counts, [measure.MIN_ITERATIONS])
+
+    def test_results_are_checked_once(self):
+        job = FakeJob("Tutti", 3)
+        self.run_rounds([job])
+        self.assertEqual([one.split()[0] for one in job.asked].count("check"), 1)
+        self.assertEqual(job.asked[0], "check gather 1200 1 0 out_of_place private 1")
+
+    def test_the_order_turns(self):
+        seen = []
+        jobs = [FakeJob(name, 3) for name in ("Tutti", "b")]
+        for job in jobs:
+            job.time_us = lambda command, job=job: seen.append(job.name) or 3
+        self.run_rounds(jobs, rounds=2)
+        self.assertEqual((seen[0], seen[-1]), ("Tutti", "Tutti"))
+        self.assertEqual(seen[-2], "b")
+
+    def test_who_is_far_behind_is_measured_once_or_twice(self):
+        rounds = self.run_rounds([FakeJob("Tutti", 3), FakeJob("slow", 31), FakeJob("b", 29),
+                                  FakeJob("slower", 151)])
+        times = rounds.times[point("gather")]
+        self.assertEqual(times["slow"], [31, 31, None, None])
+        self.assertEqual(times["slower"], [151, None, None, None])
+        self.assertEqual(times["b"], [29] * 4)
+
+    def test_what_fails_is_left_out_and_said(self):
+        rounds = self.run_rounds([FakeJob("Tutti", 3), FakeJob("b", JobFailed("b broke")),
+                                  FakeJob("c", Unsupported("no gather"))])
+        self.assertEqual(rounds.times[point("gather")]["b"], [None] * 4)
+        self.assertEqual(rounds.problems, ["gather of 1200 bytes, out_of_place: b broke; it is "
+                                           "left out from here on"])
+
+    def fallen(self, now_us):
+        """How often Tutti is asked, after 2 rounds of 30 us where 3 was recorded, if it then takes
+        `now_us`, and the peer 4 all along."""
+        jobs = [FakeJob("Tutti", 3), FakeJob("b", 4)]
+        recorded = results.rows(self.run_rounds(jobs).times, {})
+        jobs[0].us = 30
+        rounds = self.run_rounds(jobs, rounds=2)
+        jobs[0].us, jobs[0].asked = now_us, []
+        said = io.StringIO()
+        with mock.patch.object(main, "RETRY_AFTER_S", 0), contextlib.redirect_stderr(said):
+            main.measure_fallen_again(rounds, 2, recorded)
+        self.assertIn("# below half of what was recorded, measured again: 1 points\n",
+                      said.getvalue())
+        return len(jobs[0].asked)
+
+    def test_what_fell_is_measured_again(self):
+        self.assertEqual(self.fallen(3), 2)
+        self.assertEqual(self.fallen(30), 2 * main.RETRIES)
+
+    def test_a_barrier_has_no_memory_and_nothing_to_check(self):
+        job = FakeJob("Tutti", 3)
+        one = measure.Rounds([measure.Contender(job, "allocated")],
+                             measure.LimitJobs(FakeJob("limits", 1)), 2, 1)
+        one.run([point("barrier", size=0)], 1, lambda *_: None)
+        self.assertEqual(job.asked, [])
+
+
+def program(folder, text):
+    """A program that speaks like one of ours: its folder is $1."""
+    path = pathlib.Path(folder, "program")
+    path.write_text("#!/bin/sh\n" + text, encoding="ascii")
+    path.chmod(0o755)
+    return path
+
+
+class Jobs(unittest.TestCase):
+    HELLO = 'exec 3<$1/command.0 4>$1/reply.0\necho "ready 0 1 $$ Fake 1.0" >&4\n'
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.guard = Guard()
+        self.addCleanup(self.guard.close)
+
+    def start(self, text):
+        path = program(self.folder.name, text)
+        job = Job("Fake", 1, lambda folder: [([str(path), str(folder)], dict(os.environ))],
+                  self.guard)
+        self.addCleanup(job.close)
+        return job
+
+    def test_answers(self):
+        job = self.start(self.HELLO + 'while read -r line <&3; do case $line in\n'
+                         'a) echo "time 2.5" >&4 ;; b) echo "unsupported no b" >&4 ;;\n'
+                         '*) echo "error no $line" >&4 ;; esac; done\n')
+        self.assertEqual(job.version, "Fake 1.0")
+        self.assertEqual(job.time_us("a"), 2.5)
+        with self.assertRaisesRegex(Unsupported, "^no b$"):
+            job.ask("b")
+        with self.assertRaisesRegex(JobFailed, "^Fake, 'c': no c$"):
+            job.ask("c")
+
+    def test_a_program_that_ends(self):
+        with self.assertRaisesRegex(JobFailed, "Fake: .* status 7: no such luck"):
+            self.start("echo no such luck >&2\nexit 7\n")
+        job = self.start(self.HELLO + "read -r line <&3\necho bad luck\n")
+        with self.assertRaisesRegex(JobFailed, "Fake: .*: bad luck"):
+            job.ask("a")
+
+    def test_a_program_that_hangs(self):
+        job = self.start(self.HELLO + "read -r line <&3\nwhile :; do :; done\n")
+        with mock.patch.object(job_module, "ANSWER_TIMEOUT_S", 0.5):
+            with self.assertRaisesRegex(JobFailed, "^Fake: no answer of rank 0 within 0.5 s$"):
+                job.ask("a")
+        # It takes no core from the others.
+        self.assertEqual(job._processes[0].wait(launch.TIMEOUT_S), -signal.SIGKILL)
+
+    def test_a_program_that_cannot_be_started(self):
+        with self.assertRaisesRegex(JobFailed, "Fake cannot be started: .*No such file"):
+            Job("Fake", 1, lambda folder: [(["/nowhere/program"], {})], self.guard)
+
+    def test_a_program_of_another_launcher(self):
+        with self.assertRaisesRegex(JobFailed, "rank 0 of 1, not of 2: its launcher is another"):
+            path = program(self.folder.name, 'for r in 0 1; do (exec 4>$1/reply.$r; echo "ready 0 '
+                           '1 $$ Fake" >&4) & done; wait; exec sleep 9\n')
+            Job("Fake", 2, lambda folder: [([str(path), str(folder)], dict(os.environ))],
+                self.guard)
+
+    def test_a_rank_is_stopped_between_commands(self):
+        job = self.start(self.HELLO + 'read -r line <&3; echo "time 1" >&4; read -r line <&3\n')
+        job.ask("a")
+        pid = job._pids[0]
+        state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True,
+                               text=True, check=False).stdout
+        self.assertTrue(state.startswith("T"), state)
+
+    def test_the_guard_ends_what_is_left(self):
+        with tempfile.TemporaryDirectory() as parent:
+            left = pathlib.Path(parent, "left")
+            left.mkdir()
+            sleeper = subprocess.Popen(["sleep", "600"])
+            sleeper.send_signal(signal.SIGSTOP)
+            with Guard() as guard:
+                guard.add("pid", str(sleeper.pid))
+                guard.add("folder", str(left))
+            self.assertEqual(sleeper.wait(launch.TIMEOUT_S), -signal.SIGKILL)
+            self.assertFalse(left.exists())
+
+
+    def test_priority_lasts_as_long_as_the_guard(self):
+        with mock.patch.object(os, "setpriority") as taken, \
+                mock.patch.object(priority, "set_autogroup") as shared:
+            priority.take(self.guard)
+        taken.assert_called_once_with(os.PRIO_PROCESS, 0, priority.HIGHEST)
+        if priority.autogroup(os.getsid(0)).exists():
+            shared.assert_called_once_with(os.getsid(0), priority.HIGHEST)
+        with mock.patch.object(os, "setpriority", side_effect=PermissionError):
+            priority.take(self.guard)
+
+
+if __name__ == "__main__":
+    unittest.main()
