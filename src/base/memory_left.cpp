@@ -1,61 +1,17 @@
 #include "base/memory_left.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cstdint>
-#include <fstream>
-#include <optional>
-#include <sstream>
 #include <string>
 
 #include "base/cgroup.h"
 #include "base/error.h"
+#include "base/small_files.h"
 #include "base/try.h"
 
 namespace tutti {
 namespace {
 
-class Files {
- public:
-  explicit Files(const std::filesystem::path& root) : root_(root) {}
-
-  bool exists(const std::string& path) const {
-    std::error_code ignored;
-    return std::filesystem::exists(at(path), ignored);
-  }
-  // Empty where it cannot be read.
-  std::string text(const std::string& path) const {
-    std::ifstream file(at(path));
-    std::ostringstream text;
-    text << file.rdbuf();
-    return std::move(text).str();
-  }
-  std::optional<std::size_t> number(const std::string& path) const {
-    const std::string all = text(path);
-    std::size_t value = 0;
-    const auto [end, failure] = std::from_chars(all.data(), all.data() + all.size(), value);
-    if (failure != std::errc() || end == all.data()) return std::nullopt;
-    return value;
-  }
-  // The number behind the word that begins a line.
-  std::optional<std::size_t> number_of(const std::string& path, std::string_view word) const {
-    std::istringstream lines(text(path));
-    std::string name;
-    std::size_t value = 0;
-    while (lines >> name >> value) {
-      if (name == word) return value;
-      lines.ignore(256, '\n');
-    }
-    return std::nullopt;
-  }
-
- private:
-  std::filesystem::path at(std::string_view path) const { return root_ / path.substr(1); }
-
-  const std::filesystem::path& root_;
-};
-
-Status check_host(std::size_t bytes, const Files& files) {
+Status check_host(std::size_t bytes, const SmallFiles& files) {
   // What the kernel thinks can be had without swapping.
   const auto left_kib = files.number_of("/proc/meminfo", "MemAvailable:");
   if (!left_kib || bytes <= *left_kib * 1024) return {};
@@ -66,7 +22,7 @@ Status check_host(std::size_t bytes, const Files& files) {
 
 // Memory files count against the group that first touched their pages. The page cache, which a
 // group gives back when it is short, is left too: what could be had must not be refused.
-Status check_group(std::size_t bytes, const std::string& group, const Files& files) {
+Status check_group(std::size_t bytes, const std::string& group, const SmallFiles& files) {
   const bool v2 = files.exists(group + "/memory.max");
   const auto limit = files.number(group + (v2 ? "/memory.max" : "/memory.limit_in_bytes"));
   const auto used = files.number(group + (v2 ? "/memory.current" : "/memory.usage_in_bytes"));
@@ -89,7 +45,7 @@ Status check_group(std::size_t bytes, const std::string& group, const Files& fil
 }  // namespace
 
 Status check_memory_left(std::size_t bytes, const std::filesystem::path& root) {
-  const Files files(root);
+  const SmallFiles files(root);
   const Cgroups groups = cgroups_of(files.text("/proc/self/cgroup"), "memory",
                                     [&](const std::string& path) { return files.exists(path); });
   for (const std::string& group : groups.folders) TUTTI_TRY(check_group(bytes, group, files));
