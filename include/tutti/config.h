@@ -46,6 +46,10 @@ struct Config {
   // Parallel lanes of one large operation, each with its own slots or TCP connection per peer,
   // 1 to 8. TUTTI_LANES
   int lanes = 4;
+  // Threads of a rank that copy and reduce long blocks of memory, the calling one included, when
+  // all ranks share a host: 1 to 16. 0: as many as there are cores for each rank, 4 at most; hence
+  // 1 where the ranks fill the cores. TUTTI_THREADS
+  int threads = 0;
 
   // Explicit place in the job; -1 and empty mean: ask the launcher's variables.
   // TUTTI_RANK, TUTTI_SIZE, TUTTI_LOCAL_RANK, TUTTI_LOCAL_SIZE

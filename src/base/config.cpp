@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::int64_t kTimeoutMsMax = std::numeric_limits<std::int32_t>::max();  // fits poll()
 constexpr int kLanesMax = 8;
+constexpr int kThreadsMax = 16;
 constexpr int kSizeMax = 1'000'000;
 
 // One variable as it was found in the environment.
@@ -109,7 +110,7 @@ constexpr Variable text(std::string_view name) {
 }
 
 // Every variable that there is, in the order of the fields of Config.
-constexpr std::array<Variable, 17> kVariables = {{
+constexpr std::array<Variable, 18> kVariables = {{
     number<&Config::timeout_ms, 1, kTimeoutMsMax>("TUTTI_TIMEOUT_MS"),
     number<&Config::connect_timeout_ms, 1, kTimeoutMsMax>("TUTTI_CONNECT_TIMEOUT_MS"),
     text<&Config::algorithm>("TUTTI_ALGORITHM"),
@@ -126,6 +127,7 @@ constexpr std::array<Variable, 17> kVariables = {{
     number<&Config::rdma_timeout, 1, 31>("TUTTI_RDMA_TIMEOUT"),
     number<&Config::rdma_retry_count, 0, 7>("TUTTI_RDMA_RETRY_COUNT"),
     number<&Config::lanes, 1, kLanesMax>("TUTTI_LANES"),
+    number<&Config::threads, 0, kThreadsMax>("TUTTI_THREADS"),
     number<&Config::rank, 0, kSizeMax - 1>("TUTTI_RANK"),
     number<&Config::size, 1, kSizeMax>("TUTTI_SIZE"),
     number<&Config::local_rank, 0, kSizeMax - 1>("TUTTI_LOCAL_RANK"),

@@ -35,8 +35,8 @@ std::string_view text_of(const Settings& of) {
 
 }  // namespace
 
-Result<int> agree(Bootstrap& bootstrap, const Config& config,
-                  const std::vector<transport::Card>& cards) {
+Result<cpu_set_t> agree(Bootstrap& bootstrap, const Config& config,
+                        const std::vector<transport::Card>& cards) {
   Settings mine;
   const std::string settings = settings_of(config);
   std::copy_n(settings.begin(), std::min(settings.size(), mine.settings.size()),
@@ -61,7 +61,7 @@ Result<int> agree(Bootstrap& bootstrap, const Config& config,
       CPU_OR(&together, &together, &all[rank].cpus);
     }
   }
-  return CPU_COUNT(&together);
+  return together;
 }
 
 }  // namespace tutti::runtime

@@ -1,6 +1,8 @@
 // What ranks must agree on before they make plans together, checked once at creation.
 #pragma once
 
+#include <sched.h>
+
 #include "transport/card.h"
 #include "tutti/bootstrap.h"
 #include "tutti/config.h"
@@ -12,9 +14,9 @@ namespace tutti::runtime {
 
 // Collective. Compares the settings that shape plans (transports, algorithm, lanes) and the
 // library's version over all ranks: Code::mismatch names the two ranks, their hosts and both
-// values. Returns how many CPUs the ranks of this host may use together (the union of their
+// values. Returns the CPUs that the ranks of this host may use together (the union of their
 // affinity masks).
-Result<int> agree(Bootstrap& bootstrap, const Config& config,
-                  const std::vector<transport::Card>& cards);
+Result<cpu_set_t> agree(Bootstrap& bootstrap, const Config& config,
+                        const std::vector<transport::Card>& cards);
 
 }  // namespace tutti::runtime

@@ -415,6 +415,7 @@ Status Communicator::status() const {
 }
 
 void Communicator::abort() noexcept {
+  if (impl_->crew != nullptr) impl_->crew->dismiss();
   if (impl_->control == nullptr) {
     impl_->aborted_alone.store(true, std::memory_order_release);
     return;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/cores_left.h"
 #include "base/error.h"
 #include "base/notice.h"
 #include "base/try.h"
@@ -59,6 +60,10 @@ Result<std::unique_ptr<Communicator::Impl>> Communicator::Impl::create(Bootstrap
     return error(Code::invalid_argument, "lanes is {}; it must be 1 to {}", config.lanes,
                  runtime::kLanesMax);
   }
+  if (config.threads < 0 || config.threads > runtime::kThreadsMax) {
+    return error(Code::invalid_argument, "threads is {}; it must be 0 to {}", config.threads,
+                 runtime::kThreadsMax);
+  }
   TUTTI_TRY(impl->connect(bootstrap));
   return impl;
 }
@@ -75,7 +80,8 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
     TUTTI_TRY_ASSIGN(selector, Selector::create(config.algorithm, size, false, kSharedMemory));
     return {};
   }
-  TUTTI_TRY_ASSIGN(const int cpus, runtime::agree(bootstrap, config, cards));
+  TUTTI_TRY_ASSIGN(const cpu_set_t cpus, runtime::agree(bootstrap, config, cards));
+  config.threads = choose_threads(cpus);  // what is split off takes no more for each rank
   TUTTI_TRY_ASSIGN(node,
                    transport::Node::create(bootstrap, config, cards, *switchboard,
                                            {.engine_bytes = runtime::kEngineAreaBytes,
@@ -92,11 +98,12 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
   const bool native = one_node && size <= runtime::kEngineRanksMax;
   TUTTI_TRY_ASSIGN(selector,
                    Selector::create(config.algorithm, size, native, slowest_link(one_node)));
-  const auto patience = runtime::Patience::of(local_size, cpus);
+  const auto patience = runtime::Patience::of(local_size, CPU_COUNT(&cpus));
   waiter = std::make_unique<runtime::Waiter>(*node, *control, config.timeout_ms, patience);
   if (native) {
     runtime::Waiter joining(*node, *control, config.connect_timeout_ms, patience);
-    TUTTI_TRY_ASSIGN(engine, runtime::Engine::create(*node, joining, *waiter, *control));
+    TUTTI_TRY(make_crew());
+    TUTTI_TRY_ASSIGN(engine, runtime::Engine::create(*node, *crew, joining, *waiter, *control));
   }
   std::vector<transport::Transport*> borrowed;
   for (const auto& transport : transports) borrowed.push_back(transport.get());
@@ -107,6 +114,26 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
                                                  slowest_link(one_node).tile_bytes_min);
   point_to_point = std::make_unique<runtime::PointToPoint>(
       *waiter, *links, engine == nullptr ? nullptr : &engine->reach(), rank);
+  return {};
+}
+
+// Cores that other ranks, or this one by itself, may not have are not counted.
+int Communicator::Impl::choose_threads(const cpu_set_t& cpus) const {
+  if (config.threads > 0) return config.threads;
+  if (CPU_COUNT(&cpus) < 2 * local_size) return 1;
+  cpu_set_t mine = cpus;
+  ::sched_getaffinity(0, sizeof mine, &mine);
+  return std::min(runtime::Crew::threads_for(cores_left(cpus), local_size),
+                  runtime::Crew::threads_for(cores_left(mine), 1));
+}
+
+Status Communicator::Impl::make_crew() {
+  Result<std::unique_ptr<runtime::Crew>> made = runtime::Crew::create(config.threads);
+  if (!made.ok()) {
+    return rank_error(made.status().code(), rank, "rank {} (host {}) {}", rank,
+                      cards[static_cast<std::size_t>(rank)].host, made.status().message());
+  }
+  crew = *std::move(made);
   return {};
 }
 

@@ -13,6 +13,7 @@
 #include "runtime/batch.h"
 #include "runtime/binding.h"
 #include "runtime/control.h"
+#include "runtime/crew.h"
 #include "runtime/engine.h"
 #include "runtime/executor.h"
 #include "runtime/known_memory.h"
@@ -85,6 +86,7 @@ struct Communicator::Impl {
   std::optional<runtime::Selector> selector;
   // Null in a communicator of one rank, which never waits.
   std::unique_ptr<runtime::Waiter> waiter;
+  std::unique_ptr<runtime::Crew> crew;      // null where there is no engine
   std::unique_ptr<runtime::Engine> engine;  // null unless all ranks share a node
   std::unique_ptr<runtime::Links> links;
   std::unique_ptr<runtime::Executor> executor;
@@ -102,6 +104,8 @@ struct Communicator::Impl {
 
  private:
   Status connect(Bootstrap& bootstrap);
+  int choose_threads(const cpu_set_t& cpus) const;
+  Status make_crew();
   Status gather_cards(Bootstrap& bootstrap);
   Status make_transports(Bootstrap& bootstrap);
   Status make_rdma(Bootstrap& bootstrap);

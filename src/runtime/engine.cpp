@@ -2,6 +2,7 @@
 
 #include "base/try.h"
 #include "device/reduce.h"
+#include "runtime/engine_copy.h"
 
 namespace tutti::runtime {
 
@@ -17,18 +18,19 @@ constexpr int kSharedReduceRanks = 4;
 
 }  // namespace
 
-Engine::Engine(transport::Node& node, Board board)
-    : board_(std::move(board)),
-      reach_(node, board_),
-      exchange_(board_, reach_),
-      tiles_(board_, reach_),
-      direct_(board_, reach_),
+Engine::Engine(transport::Node& node, Crew& crew, Board board)
+    : crew_(crew),
+      board_(std::move(board)),
+      reach_(node, board_, crew),
+      exchange_(board_, reach_, crew),
+      tiles_(board_, reach_, crew),
+      direct_(board_, reach_, crew),
       sources_(static_cast<std::size_t>(board_.ranks())) {}
 
-Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Waiter& joining,
+Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Crew& crew, Waiter& joining,
                                                Waiter& waiter, Control& control) {
   TUTTI_TRY_ASSIGN(Board board, Board::create(node, joining, control));
-  std::unique_ptr<Engine> engine(new Engine(node, std::move(board)));
+  std::unique_ptr<Engine> engine(new Engine(node, crew, std::move(board)));
   const Call start{.collective = Collective::barrier};
   engine->board_.enter(start);
   TUTTI_TRY(engine->reach_.probe());
@@ -38,6 +40,7 @@ Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Waiter& jo
 
 Status Engine::run(const Operation& operation, const Call& call) {
   board_.enter(call);
+  if (crew_.threads() > 1) crew_.expect(message_bytes(operation, board_.ranks()));
   switch (operation.collective) {
     case Collective::barrier:
       return barrier();
@@ -69,8 +72,10 @@ Status Engine::all_reduce(const Operation& operation) {
   }
   if (!scales) return all_reduce_large(operation);
   // The output holds the products, and they are summed in place.
-  device::scale(operation.type, operation.recv, operation.send,
-                static_cast<std::size_t>(operation.count), operation.reduction);
+  crew_.divide(operation.bytes(), kCopyShareBytes, [&](int, std::int64_t begin, std::int64_t n) {
+    device::scale(operation.type, at(operation.recv, begin), at(operation.send, begin),
+                  static_cast<std::size_t>(n / operation.element_bytes()), operation.reduction);
+  });
   Operation sum = operation;
   sum.send = sum.recv;
   sum.in_place = true;

@@ -34,6 +34,8 @@
 //   waits for a while for who announced to be through or to leave too. Who announces afterwards
 //   sees that it has left.
 //
+// Long blocks are copied and reduced by the whole crew (crew.h), where the ranks leave cores idle.
+//
 // One engine belongs to one communicator and one thread at a time. Once a shape has run, no
 // allocation, lock or system call but a wait's, those that map a peer's allocation when it is first
 // used, and those that read a peer's process.
@@ -44,6 +46,7 @@
 #include <vector>
 
 #include "runtime/control.h"
+#include "runtime/crew.h"
 #include "runtime/engine_board.h"
 #include "runtime/engine_direct.h"
 #include "runtime/engine_exchange.h"
@@ -60,7 +63,7 @@ class Engine {
  public:
   // Collective. REQUIRES: all ranks of the communicator are on `node`; 2 to kEngineRanksMax.
   // `joining` waits meanwhile, `waiter` from then on.
-  static Result<std::unique_ptr<Engine>> create(transport::Node& node, Waiter& joining,
+  static Result<std::unique_ptr<Engine>> create(transport::Node& node, Crew& crew, Waiter& joining,
                                                 Waiter& waiter, Control& control);
 
   Status run(const Operation& operation, const Call& call);
@@ -68,13 +71,14 @@ class Engine {
   Reach& reach() { return reach_; }
 
  private:
-  Engine(transport::Node& node, Board board);
+  Engine(transport::Node& node, Crew& crew, Board board);
 
   Status barrier();
   Status all_reduce(const Operation& operation);
   Status all_reduce_small(const Operation& operation);
   Status all_reduce_large(const Operation& operation);
 
+  Crew& crew_;
   Board board_;
   Reach reach_;
   Exchange exchange_;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "device/reduce.h"
+#include "runtime/crew.h"
 
 namespace tutti::runtime {
 
@@ -20,11 +21,22 @@ inline void copy_block(void* dst, const void* src, std::int64_t bytes, device::S
   }
 }
 
+// What a thread copies at a time where several do: some microseconds of work.
+inline constexpr std::int64_t kCopyShareBytes = 64 << 10;
+
 inline std::byte* at(void* base, std::int64_t offset) {
   return static_cast<std::byte*>(base) + offset;
 }
 inline const std::byte* at(const void* base, std::int64_t offset) {
   return static_cast<const std::byte*>(base) + offset;
+}
+
+// By the whole crew.
+inline void copy_block(Crew& crew, void* dst, const void* src, std::int64_t bytes,
+                       device::Store store) {
+  crew.divide(bytes, kCopyShareBytes, [&](int, std::int64_t begin, std::int64_t n) {
+    copy_block(at(dst, begin), at(src, begin), n, store);
+  });
 }
 
 }  // namespace tutti::runtime

@@ -20,13 +20,18 @@ namespace {
 // share of the largest messages takes, many times over.
 constexpr std::int64_t kLeaveMs = 2000;
 
+// Every thread has a block of the result buffer to itself.
+static_assert(kThreadsMax * kEngineBlockBytes <=
+              static_cast<std::int64_t>(sizeof(EngineArea::result[0])));
+
 }  // namespace
 
-DirectAllReduce::DirectAllReduce(Board& board, Reach& reach)
+DirectAllReduce::DirectAllReduce(Board& board, Reach& reach, Crew& crew)
     : board_(board),
       reach_(reach),
-      reached_(static_cast<std::size_t>(board.ranks())),
-      sources_(static_cast<std::size_t>(board.ranks())) {}
+      crew_(crew),
+      sources_(board, reach, crew),
+      reached_(static_cast<std::size_t>(board.ranks())) {}
 
 // Who has allocated buffers says where they lie; who has not stages its first tile, as ever. So the
 // answer of all ranks costs nobody a round of flags but those who have, and only when others have
@@ -108,21 +113,34 @@ void DirectAllReduce::reduce_share(const Operation& operation) {
   const int ranks = board_.ranks();
   const Range own =
       plan::partition(operation.count, ranks, kEngineAlignmentBytes / element_bytes, board_.rank());
-  const device::Kernels& kernels = device::kernels(operation.type, operation.reduction.op());
   const Store store = operation.bytes() >= kEngineStreamingBytes && !operation.in_place
                           ? Store::streaming
                           : Store::cached;
+  crew_.divide(own.count * element_bytes, reduce_share_bytes(ranks),
+               [&](int thread, std::int64_t begin, std::int64_t bytes) {
+                 reduce_range(operation, store, thread,
+                              {own.begin + begin / element_bytes, bytes / element_bytes});
+               });
+}
+
+void DirectAllReduce::reduce_range(const Operation& operation, Store store, int thread,
+                                   const Range& range) {
+  const std::int64_t element_bytes = operation.element_bytes();
+  const int ranks = board_.ranks();
+  const device::Kernels& kernels = device::kernels(operation.type, operation.reduction.op());
+  const std::span<const void*> sources = sources_.of(thread);
+  std::byte* const room = board_.mine().result[0] + thread * kEngineBlockBytes;
   const std::int64_t block = kEngineBlockBytes / element_bytes;
-  for (std::int64_t done = 0; done < own.count; done += block) {
-    const std::int64_t n = std::min(block, own.count - done);
-    const std::int64_t offset = (own.begin + done) * element_bytes;
+  for (std::int64_t done = 0; done < range.count; done += block) {
+    const std::int64_t n = std::min(block, range.count - done);
+    const std::int64_t offset = (range.begin + done) * element_bytes;
     for (std::size_t rank = 0; rank < reached_.size(); ++rank) {
-      sources_[rank] = at(reached_[rank].send, offset);
+      sources[rank] = at(reached_[rank].send, offset);
     }
     // Past the cache goes the last copy alone.
     std::byte* const own_recv = at(reached_[static_cast<std::size_t>(board_.rank())].recv, offset);
-    std::byte* const reduced = store == Store::streaming ? board_.mine().result[0] : own_recv;
-    kernels.reduce_many(reduced, sources_.data(), ranks, static_cast<std::size_t>(n), ranks,
+    std::byte* const reduced = store == Store::streaming ? room : own_recv;
+    kernels.reduce_many(reduced, sources.data(), ranks, static_cast<std::size_t>(n), ranks,
                         Store::cached);
     // Starting with oneself spreads the writers over the ranks.
     for (int i = 0; i < ranks; ++i) {

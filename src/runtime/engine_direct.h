@@ -7,8 +7,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "device/reduce.h"
+#include "plan/partition.h"
+#include "runtime/crew.h"
 #include "runtime/engine_board.h"
 #include "runtime/engine_reach.h"
+#include "runtime/engine_sources.h"
 #include "runtime/operation.h"
 #include "tutti/status.h"
 
@@ -16,7 +20,7 @@ namespace tutti::runtime {
 
 class DirectAllReduce {
  public:
-  DirectAllReduce(Board& board, Reach& reach);
+  DirectAllReduce(Board& board, Reach& reach, Crew& crew);
 
   // Says where this rank's buffers lie, if peers can reach them, and whether all ranks did: then
   // run() is next, and else tiles. `tiles_before`: of the tiled operations before.
@@ -27,6 +31,9 @@ class DirectAllReduce {
 
  private:
   void reduce_share(const Operation& operation);
+  // The part of it that a thread takes, in elements.
+  void reduce_range(const Operation& operation, device::Store store, int thread,
+                    const plan::Range& range);
 
   struct Buffers {
     const void* send;
@@ -35,9 +42,10 @@ class DirectAllReduce {
 
   Board& board_;
   Reach& reach_;
-  std::uint64_t number_ = 0;          // of the large all-reduces so far
-  std::vector<Buffers> reached_;      // by rank
-  std::vector<const void*> sources_;  // scratch of the reductions, by rank
+  Crew& crew_;
+  Sources sources_;
+  std::uint64_t number_ = 0;      // of the large all-reduces so far
+  std::vector<Buffers> reached_;  // by rank
 };
 
 }  // namespace tutti::runtime

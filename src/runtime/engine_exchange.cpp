@@ -26,11 +26,12 @@ std::int64_t round_down(std::int64_t bytes) {
 
 }  // namespace
 
-Exchange::Exchange(Board& board, Reach& reach)
+Exchange::Exchange(Board& board, Reach& reach, Crew& crew)
     : board_(board),
       reach_(reach),
+      crew_(crew),
       senders_(static_cast<std::size_t>(board.ranks())),
-      sources_(static_cast<std::size_t>(board.ranks())) {}
+      sources_(board, reach, crew) {}
 
 Status Exchange::run(const Operation& operation) {
   if (const Shape shape(operation); operation.uneven || shape != shape_) {
@@ -38,7 +39,7 @@ Status Exchange::run(const Operation& operation) {
     cut(operation);
     shape_ = shape;
   }
-  outside_ = beside_ = false;
+  outside_ = beside_ = staged_ = false;
   find_place(operation);
   first_step_ = board_.take_steps(pieces_);
   Status status = run_pieces(operation);
@@ -196,8 +197,8 @@ void Exchange::keep_own(const Operation& operation) const {
     return;
   }
   const Block& from = flow_.one_block ? flow_.out[0] : flow_.out[self];
-  copy_block(static_cast<std::byte*>(operation.recv) + flow_.in[self].offset,
-             static_cast<const std::byte*>(operation.send) + from.offset, from.bytes, store_);
+  copy_block(crew_, at(operation.recv, flow_.in[self].offset), at(operation.send, from.offset),
+             from.bytes, store_);
 }
 
 }  // namespace tutti::runtime

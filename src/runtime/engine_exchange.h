@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "device/reduce.h"
+#include "runtime/crew.h"
 #include "runtime/engine_board.h"
 #include "runtime/engine_flow.h"
 #include "runtime/engine_reach.h"
+#include "runtime/engine_sources.h"
 #include "runtime/operation.h"
 #include "tutti/status.h"
 
@@ -22,7 +24,7 @@ namespace tutti::runtime {
 
 class Exchange {
  public:
-  Exchange(Board& board, Reach& reach);
+  Exchange(Board& board, Reach& reach, Crew& crew);
 
   // REQUIRES: not a barrier.
   Status run(const Operation& operation);
@@ -93,15 +95,17 @@ class Exchange {
   Status take_block(const Operation& operation, int sender, std::int64_t piece);
   Status read_outside(const Operation& operation, int sender, const Block& of_block);
   Status reduce(const Operation& operation, std::int64_t piece);
-  // Of `bytes` of a block, from `begin` on.
-  Result<const void*> source(const Operation& operation, int sender, std::int64_t begin,
-                             std::int64_t bytes);
+  // Of `bytes` of the blocks, from `begin` on.
+  Status reduce_range(const Operation& operation, std::int64_t begin, std::int64_t bytes);
+  // The source for a thread, or null when it cannot be read.
+  const void* source(const Operation& operation, int sender, std::int64_t begin, std::int64_t bytes,
+                     int thread);
 
   Board& board_;
   Reach& reach_;
+  Crew& crew_;
   std::vector<Sender> senders_;  // by rank
-  std::vector<const void*> sources_;
-  std::vector<std::byte> scratch_;  // what a reduction reads from other processes
+  Sources sources_;
   // The running operation.
   Shape shape_;
   Flow flow_;
@@ -111,6 +115,7 @@ class Exchange {
   Place place_;           // of what this rank sends
   bool outside_ = false;  // something was taken that was not staged
   bool beside_ = false;   // and lies in memory of another rank of this process
+  bool staged_ = false;   // something was staged
   std::int64_t post_blocks_ = 0;
   std::int64_t table_bytes_ = 0;
   std::int64_t piece_bytes_ = 0;

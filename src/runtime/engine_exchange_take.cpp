@@ -22,6 +22,7 @@ Status Exchange::open(const Operation& operation, int sender) {
   const std::int64_t bytes = flow_.in[static_cast<std::size_t>(sender)].bytes;
   from.block = {flow_.one_block ? 0 : board_.rank() * bytes, bytes};
   if (flow_.told) TUTTI_TRY(read_table(operation, sender));
+  staged_ = staged_ || from.staged;
   if (from.staged) return {};
   outside_ = true;
   if (line.where == Where::heap) {
@@ -86,7 +87,7 @@ Status Exchange::read_outside(const Operation& operation, int sender, const Bloc
   if (from.base != nullptr) {
     const Reading reading(board_.mine());
     if (!board_.revoked(sender, first_step_)) {
-      copy_block(to, from.base + block.offset, block.bytes, store_);
+      copy_block(crew_, to, from.base + block.offset, block.bytes, store_);
     }
   } else {
     TUTTI_TRY(reach_.take(sender, from.place, block, to));
@@ -106,27 +107,46 @@ Status Exchange::reduce(const Operation& operation, std::int64_t piece) {
       TUTTI_TRY(board_.wait(rank, step(piece)));
     }
   }
+  // What all ranks keep outside the slots is reduced at once.
+  const bool at_once = outside_ && !staged_ && !scales_;
+  if (at_once && piece > 0) return {};
   if (bytes <= 0) return {};
-  const device::Kernels& kernels = device::kernels(operation.type, operation.reduction.op());
-  const std::int64_t block = outside_ ? read_bytes(board_.ranks()) : bytes;
-  for (std::int64_t done = 0; done < bytes; done += block) {
-    const std::int64_t n = std::min(block, bytes - done);
-    const std::int64_t begin = piece * piece_bytes_ + done;
-    for (int rank = 0; rank < board_.ranks(); ++rank) {
-      TUTTI_TRY_ASSIGN(sources_[static_cast<std::size_t>(rank)], source(operation, rank, begin, n));
-    }
-    std::optional<Reading> reading;
-    if (beside_) reading.emplace(board_.mine());
-    if (beside_ && !board_.all_keep(first_step_)) break;
-    kernels.reduce_many(at(operation.recv, begin), sources_.data(), board_.ranks(),
-                        static_cast<std::size_t>(n / operation.element_bytes()), board_.ranks(),
-                        store_);
-  }
-  return outside_ ? board_.check_kept(first_step_) : Status();
+  return reduce_range(operation, piece * piece_bytes_, at_once ? flow_.in[0].bytes : bytes);
 }
 
-Result<const void*> Exchange::source(const Operation& operation, int sender, std::int64_t begin,
-                                     std::int64_t bytes) {
+Status Exchange::reduce_range(const Operation& operation, std::int64_t begin, std::int64_t bytes) {
+  const device::Kernels& kernels = device::kernels(operation.type, operation.reduction.op());
+  const int ranks = board_.ranks();
+  const std::int64_t block = outside_ ? read_bytes(ranks) : bytes;
+  const auto reduce_some = [&](int thread, std::int64_t from, std::int64_t some) {
+    const std::span<const void*> sources = sources_.of(thread);
+    from += begin;
+    for (const std::int64_t end = from + some; from < end; from += block) {
+      const std::int64_t n = std::min(block, end - from);
+      for (int rank = 0; rank < ranks; ++rank) {
+        const void*& of_rank = sources[static_cast<std::size_t>(rank)];
+        of_rank = source(operation, rank, from, n, thread);
+        if (of_rank == nullptr) return;
+      }
+      kernels.reduce_many(at(operation.recv, from), sources.data(), ranks,
+                          static_cast<std::size_t>(n / operation.element_bytes()), ranks, store_);
+    }
+  };
+  if (outside_) sources_.prepare();
+  {
+    std::optional<Reading> reading;
+    if (beside_) reading.emplace(board_.mine());
+    if (!beside_ || board_.all_keep(first_step_)) {
+      crew_.divide(bytes, reduce_share_bytes(ranks), reduce_some);
+    }
+  }
+  if (!outside_) return {};
+  TUTTI_TRY(sources_.failure());
+  return board_.check_kept(first_step_);
+}
+
+const void* Exchange::source(const Operation& operation, int sender, std::int64_t begin,
+                             std::int64_t bytes, int thread) {
   const bool own = sender == board_.rank();
   const auto index = static_cast<std::size_t>(sender);
   if (own && !scales_) {
@@ -136,11 +156,7 @@ Result<const void*> Exchange::source(const Operation& operation, int sender, std
   const Sender& from = senders_[index];
   if (!own && from.base != nullptr) return from.base + from.block.offset + begin;
   if (!own && !from.staged) {
-    const auto room = static_cast<std::size_t>(read_bytes(board_.ranks()));
-    if (scratch_.empty()) scratch_.resize(sources_.size() * room);
-    std::byte* const copy = scratch_.data() + index * room;
-    TUTTI_TRY(reach_.take(sender, from.place, {from.block.offset + begin, bytes}, copy));
-    return copy;
+    return sources_.read(thread, sender, from.place, {from.block.offset + begin, bytes});
   }
   const std::int64_t piece = begin / piece_bytes_;
   return board_.data(sender, step(piece)) + (begin - piece * piece_bytes_) +

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <random>
 
 #include "base/error.h"
@@ -30,8 +31,8 @@ std::string own_host() {
 
 }  // namespace
 
-Reach::Reach(transport::Node& node, Board& board)
-    : node_(node), board_(board), process_(static_cast<std::uint64_t>(::getpid())) {
+Reach::Reach(transport::Node& node, Board& board, Crew& crew)
+    : node_(node), board_(board), crew_(crew), process_(static_cast<std::uint64_t>(::getpid())) {
   std::random_device random;
   token_ = std::uint64_t{random()} << 32 | random();
 }
@@ -99,8 +100,19 @@ Status Reach::read(const ProcessPlace& place, const Block& block, void* dst) con
                                         static_cast<std::size_t>(block.bytes));
 }
 
+// What one of the crew cannot read, this thread tries to read again, for the error's sake.
+Status Reach::read_together(const ProcessPlace& place, const Block& block, void* dst) {
+  std::atomic<bool> failed{false};
+  crew_.divide(block.bytes, kCopyShareBytes, [&](int, std::int64_t begin, std::int64_t bytes) {
+    if (!read(place, {block.offset + begin, bytes}, at(dst, begin)).ok()) {
+      failed.store(true, std::memory_order_relaxed);
+    }
+  });
+  return failed.load(std::memory_order_relaxed) ? read(place, block, dst) : Status();
+}
+
 Status Reach::take(int rank, const ProcessPlace& place, const Block& block, void* dst) {
-  Status status = read(place, block, dst);
+  Status status = read_together(place, block, dst);
   if (status.ok()) return status;
   return board_.peer_failed(cannot_read(board_.rank(), describe(board_.call()), rank, status));
 }
@@ -113,10 +125,11 @@ Status cannot_read(int me, const std::string& what, int peer, const Status& why)
                     me, what, peer, own_host(), why.message());
 }
 
-Status Reach::fetch(int rank, const ProcessPlace& place, std::int64_t bytes, void* dst) const {
-  if (address(place) == nullptr) return read(place, {0, bytes}, dst);
+Status Reach::fetch(int rank, const ProcessPlace& place, std::int64_t bytes, void* dst) {
+  crew_.expect(bytes);
+  if (address(place) == nullptr) return read_together(place, {0, bytes}, dst);
   const Reading reading(board_.mine());
-  return withdrawn(rank) ? Status() : read(place, {0, bytes}, dst);
+  return withdrawn(rank) ? Status() : read_together(place, {0, bytes}, dst);
 }
 
 void Reach::withdraw() {

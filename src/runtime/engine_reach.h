@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "runtime/crew.h"
 #include "runtime/engine_board.h"
 #include "runtime/engine_flow.h"
 #include "transport/heap.h"
@@ -30,7 +31,7 @@ Status cannot_read(int me, const std::string& what, int peer, const Status& why)
 
 class Reach {
  public:
-  Reach(transport::Node& node, Board& board);
+  Reach(transport::Node& node, Board& board, Crew& crew);
 
   // The place of this rank's bytes in what it allocated, or nothing.
   std::optional<transport::HeapPlace> find(const void* data, std::int64_t bytes) const;
@@ -45,22 +46,27 @@ class Reach {
   Result<std::byte*> map(int rank, const transport::HeapPlace& place);
   // The memory of a process, if it is this one; else null.
   const std::byte* address(const ProcessPlace& place) const;
-  // Copies a block of the memory there. unavailable or peer_failed when that is not possible.
+  // Copies a block of the memory there. unavailable or peer_failed when that is not possible. For
+  // any thread.
   Status read(const ProcessPlace& place, const Block& block, void* dst) const;
-  // The same in a collective: the error names it, or tells what became of the rank.
+  // The same in a collective, by the whole crew: the error names it, or tells what became of the
+  // rank.
   Status take(int rank, const ProcessPlace& place, const Block& block, void* dst);
 
   // Copies what the rank lent outside collectives, unless it has withdrawn: look at that
   // afterwards.
-  Status fetch(int rank, const ProcessPlace& place, std::int64_t bytes, void* dst) const;
+  Status fetch(int rank, const ProcessPlace& place, std::int64_t bytes, void* dst);
   // What this rank lent outside collectives may change once this returns: it has failed.
   void withdraw();
   bool withdrawn(int rank) const;
 
  private:
   bool try_process(const PostLine& line) const;
+  Status read_together(const ProcessPlace& place, const Block& block, void* dst);
+
   transport::Node& node_;
   Board& board_;
+  Crew& crew_;
   bool open_ = false;
   std::uint64_t process_;
   std::uint64_t token_;  // what others read to see that it is this process that they reach

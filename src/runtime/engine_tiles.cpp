@@ -28,8 +28,8 @@ constexpr std::int64_t most_lent_bytes(int ranks) {
 
 }  // namespace
 
-Tiles::Tiles(Board& board, Reach& reach)
-    : board_(board), reach_(reach), sources_(static_cast<std::size_t>(board.ranks())) {}
+Tiles::Tiles(Board& board, Reach& reach, Crew& crew)
+    : board_(board), reach_(reach), crew_(crew), sources_(board, reach, crew) {}
 
 // Tile t of the operation is tile before_ + t of the engine.
 Status Tiles::run(const Operation& operation) {
@@ -87,12 +87,9 @@ bool Tiles::all_lend() {
 }
 
 Status Tiles::reduce_whole(const Operation& operation) {
-  const std::int64_t block = read_bytes(board_.ranks());
-  for (std::int64_t done = 0; done < operation.bytes(); done += block) {
-    const std::int64_t bytes = std::min(block, operation.bytes() - done);
-    TUTTI_TRY(find_sources(operation, 0, done, done, bytes));
-    TUTTI_TRY(reduce_sources(operation, at(operation.recv, done), bytes, store_));
-  }
+  const Part whole{.bytes = operation.bytes()};
+  auto* const recv = static_cast<std::byte*>(operation.recv);
+  TUTTI_TRY(reduce(operation, whole, read_bytes(board_.ranks()), recv, store_, nullptr));
   say_reduced(tiles_ - 1);
   return lends_ ? wait_reduced(tiles_ - 1) : Status();
 }
@@ -141,86 +138,98 @@ void Tiles::stage(const Operation& operation, std::int64_t tile) {
   const Range own = short_ ? Range{whole.count, 0} : chunk(whole, board_.rank());
   std::byte* const buffer = board_.mine().stage[number(tile) % 2];
   const std::byte* const send = at(operation.send, whole.begin * element_bytes);
-  copy_block(buffer, send, own.begin * element_bytes, Store::cached);
-  copy_block(at(buffer, own.end() * element_bytes), at(send, own.end() * element_bytes),
+  copy_block(crew_, buffer, send, own.begin * element_bytes, Store::cached);
+  copy_block(crew_, at(buffer, own.end() * element_bytes), at(send, own.end() * element_bytes),
              (whole.count - own.end()) * element_bytes, Store::cached);
   say_staged(tile, operation);
 }
 
-Status Tiles::find_sources(const Operation& operation, std::int64_t tile, std::int64_t offset,
-                           std::int64_t in_stage, std::int64_t bytes) {
-  bool lent = false;
-  beside_ = false;
+void Tiles::look(std::int64_t tile) {
+  lent_ = beside_ = false;
   for (int rank = 0; rank < board_.ranks(); ++rank) {
-    const auto index = static_cast<std::size_t>(rank);
-    // Where there are more tiles nobody lends, and the first one's line is soon rewritten.
-    const ProcessPlace place = tile == 0 ? staged(board_.area(rank), 0).place : ProcessPlace();
-    const void*& source = sources_[index];
-    if (rank == board_.rank()) {
-      source = at(operation.send, offset);
-    } else if (place.process == 0) {
-      source = board_.area(rank).stage[number(tile) % 2] + in_stage;
-    } else if (const std::byte* const here = reach_.address(place); here != nullptr) {
-      beside_ = true;
-      source = here + offset;
-    } else {
-      lent = true;
-      const auto block = static_cast<std::size_t>(read_bytes(board_.ranks()));
-      if (scratch_.empty()) scratch_.resize(block * sources_.size());
-      std::byte* const copy = scratch_.data() + index * block;
-      TUTTI_TRY(reach_.take(rank, place, {offset, bytes}, copy));
-      source = copy;
-    }
+    const ProcessPlace place = lent_by(rank, tile);
+    if (rank == board_.rank() || place.process == 0) continue;
+    const bool here = reach_.address(place) != nullptr;
+    beside_ = beside_ || here;
+    lent_ = lent_ || !here;
   }
-  return lent ? board_.check_kept(step_) : Status();
+  if (lent_) sources_.prepare();
 }
 
-Status Tiles::reduce_sources(const Operation& operation, std::byte* to, std::int64_t bytes,
-                             Store store) {
+bool Tiles::find_sources(const Operation& operation, const Part& part, int thread) {
+  const std::span<const void*> sources = sources_.of(thread);
+  for (int rank = 0; rank < board_.ranks(); ++rank) {
+    const ProcessPlace place = lent_by(rank, part.tile);
+    const void*& source = sources[static_cast<std::size_t>(rank)];
+    if (rank == board_.rank()) {
+      source = at(operation.send, part.offset);
+    } else if (place.process == 0) {
+      source = board_.area(rank).stage[number(part.tile) % 2] + part.in_stage;
+    } else if (const std::byte* const here = reach_.address(place); here != nullptr) {
+      source = here + part.offset;
+    } else {
+      source = sources_.read(thread, rank, place, {part.offset, part.bytes});
+      if (source == nullptr) return false;
+    }
+  }
+  return true;
+}
+
+Status Tiles::reduce(const Operation& operation, const Part& part, std::int64_t block,
+                     std::byte* to, Store store, std::byte* copy) {
+  const device::Kernels& kernels = device::kernels(operation.type, operation.reduction.op());
+  const int ranks = board_.ranks();
+  const auto reduce_some = [&](int thread, std::int64_t begin, std::int64_t bytes) {
+    for (const std::int64_t end = begin + bytes; begin < end; begin += block) {
+      const std::int64_t n = std::min(block, end - begin);
+      const Part some{part.tile, part.offset + begin, part.in_stage + begin, n};
+      if (!find_sources(operation, some, thread)) return;
+      kernels.reduce_many(to + begin, sources_.of(thread).data(), ranks,
+                          static_cast<std::size_t>(n / operation.element_bytes()), ranks, store);
+      if (copy != nullptr) copy_block(copy + begin, to + begin, n, store_);
+    }
+  };
+  look(part.tile);
   {
     std::optional<Reading> reading;
     if (beside_) reading.emplace(board_.mine());
     if (!beside_ || board_.all_keep(step_)) {
-      device::kernels(operation.type, operation.reduction.op())
-          .reduce_many(to, sources_.data(), board_.ranks(),
-                       static_cast<std::size_t>(bytes / operation.element_bytes()), board_.ranks(),
-                       store);
-      return {};
+      crew_.divide(part.bytes, reduce_share_bytes(ranks), reduce_some);
     }
   }
-  return board_.check_kept(step_);
+  TUTTI_TRY(sources_.failure());
+  return lent_ || beside_ ? board_.check_kept(step_) : Status();
 }
 
 Status Tiles::reduce_chunk(const Operation& operation, std::int64_t tile) {
   const std::int64_t element_bytes = operation.element_bytes();
   const Range whole = range(operation, tile);
   const Range own = chunk(whole, board_.rank());
-  std::byte* const result = board_.mine().result[number(tile) % 2];
-  const std::int64_t block = kEngineBlockBytes / element_bytes;
-  for (std::int64_t done = 0; done < own.count; done += block) {
-    const std::int64_t n = std::min(block, own.count - done);
-    const std::int64_t in_tile = (own.begin + done) * element_bytes;
-    const std::int64_t in_buffer = whole.begin * element_bytes + in_tile;
-    TUTTI_TRY(find_sources(operation, tile, in_buffer, in_tile, n * element_bytes));
-    std::byte* const reduced = at(result, done * element_bytes);
-    TUTTI_TRY(reduce_sources(operation, reduced, n * element_bytes, Store::cached));
-    if (keeps(operation)) {
-      copy_block(at(operation.recv, in_buffer), reduced, n * element_bytes, store_);
-    }
-  }
-  return {};
+  const std::int64_t in_tile = own.begin * element_bytes;
+  const std::int64_t offset = whole.begin * element_bytes + in_tile;
+  return reduce(operation, {tile, offset, in_tile, own.count * element_bytes}, kEngineBlockBytes,
+                board_.mine().result[number(tile) % 2], Store::cached,
+                keeps(operation) ? at(operation.recv, offset) : nullptr);
 }
 
+// All chunks but the own, which follow each other in the tile: a share may be of several.
 void Tiles::collect(const Operation& operation, std::int64_t tile) {
   const std::int64_t element_bytes = operation.element_bytes();
   const Range whole = range(operation, tile);
-  // Starting behind oneself spreads the readers over the results.
-  for (int i = 1; i < board_.ranks(); ++i) {
-    const int rank = (board_.rank() + i) % board_.ranks();
-    const Range theirs = chunk(whole, rank);
-    copy_block(at(operation.recv, (whole.begin + theirs.begin) * element_bytes),
-               board_.area(rank).result[number(tile) % 2], theirs.count * element_bytes, store_);
-  }
+  std::byte* const recv = at(operation.recv, whole.begin * element_bytes);
+  const auto collect_some = [&](int, std::int64_t begin, std::int64_t bytes) {
+    // Starting behind oneself spreads the readers over the results.
+    for (int i = 1; i < board_.ranks(); ++i) {
+      const int rank = (board_.rank() + i) % board_.ranks();
+      const Range theirs = chunk(whole, rank);
+      const std::int64_t from = theirs.begin * element_bytes;
+      const std::int64_t first = std::max(begin, from);
+      const std::int64_t last = std::min(begin + bytes, theirs.end() * element_bytes);
+      copy_block(recv + first, board_.area(rank).result[number(tile) % 2] + (first - from),
+                 last - first, store_);
+    }
+  };
+  crew_.divide(whole.count * element_bytes, kCopyShareBytes, collect_some);
 }
 
 }  // namespace tutti::runtime

@@ -5,12 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "device/reduce.h"
 #include "plan/partition.h"
+#include "runtime/crew.h"
 #include "runtime/engine_board.h"
 #include "runtime/engine_reach.h"
+#include "runtime/engine_sources.h"
 #include "runtime/operation.h"
 #include "tutti/status.h"
 
@@ -18,7 +19,7 @@ namespace tutti::runtime {
 
 class Tiles {
  public:
-  Tiles(Board& board, Reach& reach);
+  Tiles(Board& board, Reach& reach, Crew& crew);
 
   // REQUIRES: all_reduce or reduce without a factor.
   Status run(const Operation& operation);
@@ -41,13 +42,27 @@ class Tiles {
   void stage(const Operation& operation, std::int64_t tile);
   Status reduce_chunk(const Operation& operation, std::int64_t tile);
   void collect(const Operation& operation, std::int64_t tile);
-  // Sets the sources of `bytes` of the message: those at `offset` of it, and of its stages at
-  // `in_stage`. Of what is lent, no more than a block at a time.
-  Status find_sources(const Operation& operation, std::int64_t tile, std::int64_t offset,
-                      std::int64_t in_stage, std::int64_t bytes);
-  // Reduces them, unless one of this process was revoked.
-  Status reduce_sources(const Operation& operation, std::byte* to, std::int64_t bytes,
-                        device::Store store);
+  // A part of the message, to be reduced: `bytes` at `offset` of it, and at `in_stage` of the
+  // tile's stages.
+  struct Part {
+    std::int64_t tile = 0;
+    std::int64_t offset = 0;
+    std::int64_t in_stage = 0;
+    std::int64_t bytes = 0;
+  };
+  // Reduces it to `to` in blocks, each of which is then copied on, if there is where.
+  Status reduce(const Operation& operation, const Part& part, std::int64_t block, std::byte* to,
+                device::Store store, std::byte* copy);
+  // Looks where the sources are.
+  void look(std::int64_t tile);
+  // Sets a thread's sources of a part. Of what is lent, no more than a block at a time. False when
+  // that cannot be read.
+  bool find_sources(const Operation& operation, const Part& part, int thread);
+  // Where a rank's send buffer can be read: nowhere when it is staged.
+  ProcessPlace lent_by(int rank, std::int64_t tile) const {
+    // Where there are more tiles nobody lends, and the first one's line is soon rewritten.
+    return tile == 0 ? staged(board_.area(rank), 0).place : ProcessPlace();
+  }
   const Staged& staged(const EngineArea& area, std::int64_t tile) const {
     return area.staged[number(tile) % 2];
   }
@@ -61,12 +76,13 @@ class Tiles {
 
   Board& board_;
   Reach& reach_;
-  std::vector<const void*> sources_;  // of a reduction, by rank
-  std::vector<std::byte> scratch_;    // what is read from other processes
+  Crew& crew_;
+  Sources sources_;
   std::uint64_t before_ = 0;
   // The running operation.
   std::uint64_t step_ = 0;  // of the board, by which a failed rank revokes its buffers
   bool lends_ = false;      // the send buffer is read where it lies, and not staged
+  bool lent_ = false;       // sources are read from other processes
   bool beside_ = false;     // a source lies in memory of another rank of this process
   bool short_ = false;      // every rank reduces all of it
   std::int64_t tiles_ = 0;

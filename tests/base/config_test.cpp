@@ -50,6 +50,7 @@ TEST(Config, ReadsEveryVariable) {
                        {"TUTTI_RDMA_TIMEOUT", "31"},
                        {"TUTTI_RDMA_RETRY_COUNT", "0"},
                        {"TUTTI_LANES", "8"},
+                       {"TUTTI_THREADS", "16"},
                        {"TUTTI_RANK", "3"},
                        {"TUTTI_SIZE", "4"},
                        {"TUTTI_LOCAL_RANK", "1"},
@@ -69,6 +70,7 @@ TEST(Config, ReadsEveryVariable) {
   EXPECT_EQ(config->rdma_timeout, 31);
   EXPECT_EQ(config->rdma_retry_count, 0);
   EXPECT_EQ(config->lanes, 8);
+  EXPECT_EQ(config->threads, 16);
   EXPECT_EQ(config->rank, 3);
   EXPECT_EQ(config->size, 4);
   EXPECT_EQ(config->local_rank, 1);
@@ -82,6 +84,12 @@ TEST(Config, NumbersAreStrict) {
     EXPECT_EQ(
         message_for("TUTTI_LANES", bad),
         "TUTTI_LANES='" + bad + "' is not valid: use a whole number from 1 to 8, or unset it");
+  }
+  EXPECT_EQ(message_for("TUTTI_THREADS", "0"), "accepted");
+  for (const std::string bad : {"", "-1", "17", "2 ", "two"}) {
+    EXPECT_EQ(
+        message_for("TUTTI_THREADS", bad),
+        "TUTTI_THREADS='" + bad + "' is not valid: use a whole number from 0 to 16, or unset it");
   }
   EXPECT_THAT(message_for("TUTTI_TIMEOUT_MS", "0"), HasSubstr("from 1 to 2147483647"));
   EXPECT_THAT(message_for("TUTTI_CONNECT_TIMEOUT_MS", "2147483648"),

@@ -54,6 +54,8 @@ static void configuration(void) {
   EXPECT_ERROR(tutti_config_set(NULL, "TUTTI_LANES", "1"), kBad, "config is NULL");
   EXPECT_ERROR(tutti_config_set(config, NULL, "1"), kBad, "variable is NULL");
   EXPECT_ERROR(tutti_config_set(config, "TUTTI_LANES", NULL), kBad, "value is NULL");
+  EXPECT_ERROR(tutti_config_set(config, "TUTTI_THREADS", "17"), kBad,
+               "TUTTI_THREADS='17' is not valid: use a whole number from 0 to 16");
   EXPECT_ERROR(tutti_config_set(config, "TUTTI_LANES", "99"), kBad,
                "TUTTI_LANES='99' is not valid: use a whole number from 1 to 8");
   EXPECT_ERROR(tutti_config_set(config, "TUTTI_LANE", "1"), kBad,

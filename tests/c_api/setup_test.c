@@ -56,14 +56,17 @@ static void configuration(void) {
   tutti_config* config = NULL;
   EXPECT_OK(tutti_config_create(&config));
   expect_setting(config, "TUTTI_LANES", "4");
+  expect_setting(config, "TUTTI_THREADS", "0");
   expect_setting(config, "TUTTI_TRANSPORT", "loopback,shm,rdma,tcp");
   expect_setting(config, "TUTTI_RDMA_GID_INDEX", "");
   expect_setting(config, "TUTTI_RENDEZVOUS", "");
   EXPECT_OK(tutti_config_set(config, "TUTTI_LANES", "2"));
+  EXPECT_OK(tutti_config_set(config, "TUTTI_THREADS", "3"));
   EXPECT_OK(tutti_config_set(config, "TUTTI_TRANSPORT", "shm,tcp"));
   EXPECT_OK(tutti_config_set(config, "TUTTI_ALGORITHM", "all_reduce:ring"));
   EXPECT_OK(tutti_config_set(config, "TUTTI_RENDEZVOUS", "node1:29400"));
   expect_setting(config, "TUTTI_LANES", "2");
+  expect_setting(config, "TUTTI_THREADS", "3");
   expect_setting(config, "TUTTI_TRANSPORT", "shm,tcp");
   expect_setting(config, "TUTTI_ALGORITHM", "all_reduce:ring");
   expect_setting(config, "TUTTI_RENDEZVOUS", "node1:29400");

@@ -56,7 +56,7 @@ TEST(Communicator, BadArgumentsNameTheArgumentAndItsValue) {
   });
 }
 
-TEST(Communicator, BadBootstrapAndLanesAreErrors) {
+TEST(Communicator, BadBootstrapLanesAndThreadsAreErrors) {
   class Wrong final : public Bootstrap {
    public:
     int rank() const override { return 3; }
@@ -70,6 +70,10 @@ TEST(Communicator, BadBootstrapAndLanesAreErrors) {
   const auto one = bootstrap_in_process(1);
   expect_error(Communicator::create(*one[0], config).status(), Code::invalid_argument,
                "lanes is 9; it must be 1 to 8");
+  config = quick_config();
+  config.threads = 17;
+  expect_error(Communicator::create(*one[0], config).status(), Code::invalid_argument,
+               "threads is 17; it must be 0 to 16");
 }
 
 TEST(Communicator, UnknownAlgorithmListsTheNames) {

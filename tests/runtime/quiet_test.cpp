@@ -1,7 +1,8 @@
 // Once a shape has run, an operation over shared memory makes no allocation and no system call of
 // its own; a block of 8 KiB or more may be read from the peer's process by one. The kernel proves
 // the second: a seccomp filter ends the process at any call but those of a wait (yielding, sleeping
-// on the doorbell, ringing it) and, for those blocks, process_vm_readv.
+// on the doorbell, ringing it) and, for those blocks, process_vm_readv. Where threads help a rank,
+// long operations may wake them, too (futex).
 
 #include <gtest/gtest.h>
 #include <sys/syscall.h>
@@ -94,13 +95,13 @@ std::string run_filtered(Communicator& communicator, Data& a, Data& b,
   return outcome;
 }
 
-std::string run_all(Communicator& communicator) {
+std::string run_all(Communicator& communicator, std::vector<unsigned> for_long) {
   Data a(1'000'002, static_cast<float>(communicator.rank()));
   Data b(1'000'002);
   std::string outcome = calls(communicator, a, b, kCounts);  // warms every shape up
   if (outcome.empty()) outcome = run_filtered(communicator, a, b, kSmallCounts, {});
   if (outcome.empty()) {
-    outcome = run_filtered(communicator, a, b, kCounts, {SYS_process_vm_readv});
+    outcome = run_filtered(communicator, a, b, kCounts, std::move(for_long));
   }
   if (!outcome.empty()) return outcome;
   // Nobody leaves, which is news to the others, before all have finished.
@@ -109,17 +110,30 @@ std::string run_all(Communicator& communicator) {
   return outcome;
 }
 
+void expect_quiet(const Config& config, const std::vector<unsigned>& for_long) {
+  const auto body = [&](Communicator& communicator) { return run_all(communicator, for_long); };
+  for (const Exit& exit : run_processes(3, config, body)) {
+    if (exit.output == "no seccomp") GTEST_SKIP() << "this kernel refuses seccomp filters";
+    EXPECT_EQ(exit.status, 0) << "an operation made the system call printed above";
+    EXPECT_EQ(exit.output, "");
+  }
+}
+
 class Quiet : public testing::TestWithParam<const char*> {};
 
 TEST_P(Quiet, NoAllocationAndNoSystemCallOnceAShapeHasRun) {
   Config config = quick_config();
   config.transports = {"shm"};
   config.algorithm = GetParam();
-  for (const Exit& exit : run_processes(3, config, run_all)) {
-    if (exit.output == "no seccomp") GTEST_SKIP() << "this kernel refuses seccomp filters";
-    EXPECT_EQ(exit.status, 0) << "an operation made the system call printed above";
-    EXPECT_EQ(exit.output, "");
-  }
+  config.threads = 1;
+  expect_quiet(config, {SYS_process_vm_readv});
+}
+
+TEST(QuietThreads, AreWokenByLongOperationsAlone) {
+  Config config = quick_config();
+  config.transports = {"shm"};
+  config.threads = 2;
+  expect_quiet(config, {SYS_process_vm_readv, SYS_futex});
 }
 
 INSTANTIATE_TEST_SUITE_P(Algorithms, Quiet,

@@ -239,20 +239,34 @@ class Sequence {
   std::array<std::optional<Memory>, 2> allocated_;
 };
 
-class RandomSequence : public testing::TestWithParam<int> {};
+// As ranks, and threads that each of them copies and reduces with.
+struct Size {
+  int ranks = 2;
+  int threads = 1;
+};
+
+class RandomSequence : public testing::TestWithParam<Size> {
+ protected:
+  static Config config() {
+    Config config = quick_config();
+    config.threads = GetParam().threads;
+    return config;
+  }
+};
 
 TEST_P(RandomSequence, OfThreads) {
   const std::uint64_t seed = test_seed();
-  run_threads(GetParam(), quick_config(), [seed](Communicator& communicator) {
+  run_threads(GetParam().ranks, config(), [seed](Communicator& communicator) {
     EXPECT_EQ(Sequence(communicator, seed).run(calls()), "");
   });
 }
 
 TEST_P(RandomSequence, OfProcesses) {
   const std::uint64_t seed = test_seed();
-  Config config = quick_config();
-  config.transports = {"shm"};
-  for (const Exit& exit : run_processes(GetParam(), config, [seed](Communicator& communicator) {
+  Config shared = config();
+  shared.transports = {"shm"};
+  for (const Exit& exit :
+       run_processes(GetParam().ranks, shared, [seed](Communicator& communicator) {
          return Sequence(communicator, seed).run(calls());
        })) {
     EXPECT_EQ(exit.status, 0);
@@ -260,8 +274,11 @@ TEST_P(RandomSequence, OfProcesses) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranks, RandomSequence, testing::Values(2, 3, 5),
-                         testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Sizes, RandomSequence,
+                         testing::Values(Size{2}, Size{3}, Size{5}, Size{2, 2}, Size{3, 3}),
+                         [](const auto& info) {
+                           return fmt::format("{}_by_{}", info.param.ranks, info.param.threads);
+                         });
 
 }  // namespace
 }  // namespace tutti::test
