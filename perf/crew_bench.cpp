@@ -4,8 +4,8 @@
 //
 // One thread and THREADS take turns, round by round; a round is 64 MiB of blocks one after the
 // other, of the same buffers, so that small ones stay in the caches. Times are microseconds for a
-// block, medians of the rounds. "asleep": before each block there is a pause in which workers go to
-// sleep, as they do between operations.
+// block, medians of the rounds. "awake": blocks of a long operation. "asleep": each is an
+// operation, and before it there is a pause in which workers go to sleep.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -39,7 +39,7 @@ constexpr useconds_t kPauseUs = 2000;
 double microseconds_of(const Loop& loop, Crew& crew, std::int64_t repeats, bool asleep) {
   Clock::duration spent{};
   for (std::int64_t i = 0; i < repeats; ++i) {
-    if (asleep) ::usleep(kPauseUs);
+    if (asleep) ::usleep(kPauseUs);  // tidy: allow sleep: there is no event that workers sleep
     const auto begin = Clock::now();
     loop(crew);
     spent += Clock::now() - begin;
@@ -99,7 +99,7 @@ int run(int threads) {
              "gain");
   for (const bool asleep : {false, true}) {
     for (std::int64_t bytes = 64 * kKiB; bytes <= kRoundBytes; bytes *= 2) {
-      (*crew)->expect(bytes);
+      (*crew)->expect(asleep ? bytes : kRoundBytes);
       measure(**alone, **crew, bytes, asleep);
     }
   }

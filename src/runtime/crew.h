@@ -10,7 +10,8 @@
 // and then sleep. Only blocks of long operations wake them.
 //
 // Lifetime: a communicator's. dismiss() is for any thread, all else for one at a time. Workers run
-// where the thread that made them may (its CPUs), block all signals and hold no lock.
+// where the thread that made them may (its CPUs), block all signals and hold no lock. One that the
+// kernel wakes up on the caller's CPU moves to another.
 // Cost of dividing a block: no allocation or lock; of system calls, one that wakes sleepers, if
 // there are any (on a virtual machine it took 12 us, and the worker came 20 us later).
 #pragma once
@@ -77,7 +78,7 @@ class Crew {
   // Takes a share of the block, and does it. False when there is none left.
   bool take_share(int thread);
   void serve(int thread);
-  void sleep();
+  void doze();
   void wake(int sleepers) noexcept;
 
   static constexpr std::size_t kCacheLine = 64;
@@ -91,6 +92,7 @@ class Crew {
   std::atomic<const void*> work_{nullptr};
   std::atomic<std::int64_t> bytes_{0};
   std::atomic<std::int64_t> share_bytes_{1};
+  std::atomic<int> cpu_{-1};  // where the caller ran when it woke sleepers
   std::uint32_t blocks_ = 0;  // so far, modulo 2^32
   // The block's number, and how many shares of it are left to take (the lower half).
   alignas(kCacheLine) std::atomic<std::uint64_t> left_{0};

@@ -16,8 +16,8 @@ namespace {
 // system call and the kernel's look at each page are to be paid.
 constexpr std::int64_t kMappedBytes = 8 << 10;
 constexpr std::int64_t kProcessBytes = 8 << 10;
-// A longer block that is reduced by the root alone is staged: the others' cores do part of the
-// work.
+// A longer block that is reduced by the root's one thread is staged: the others' cores do part of
+// the work.
 constexpr std::int64_t kRootReduceBytes = 1 << 20;
 
 std::int64_t round_down(std::int64_t bytes) {
@@ -119,9 +119,9 @@ void Exchange::find_place(const Operation& operation) {
       return;
     }
   }
-  const bool root_reduces = operation.collective == Collective::reduce;
+  const bool one_reduces = operation.collective == Collective::reduce && crew_.threads() == 1;
   if (reach_.processes_open() && longest >= kProcessBytes &&
-      (!root_reduces || longest <= kRootReduceBytes)) {
+      (!one_reduces || longest <= kRootReduceBytes)) {
     place_ = {.where = Where::process, .heap = {}, .process = reach_.in_process(operation.send)};
   }
 }

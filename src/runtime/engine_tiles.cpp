@@ -225,6 +225,7 @@ void Tiles::collect(const Operation& operation, std::int64_t tile) {
       const std::int64_t from = theirs.begin * element_bytes;
       const std::int64_t first = std::max(begin, from);
       const std::int64_t last = std::min(begin + bytes, theirs.end() * element_bytes);
+      if (first >= last) continue;
       copy_block(recv + first, board_.area(rank).result[number(tile) % 2] + (first - from),
                  last - first, store_);
     }
