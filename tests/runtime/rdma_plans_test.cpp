@@ -15,6 +15,7 @@
 
 #include "base/local_hub.h"
 #include "collectives/algorithms.h"
+#include "plan/cost.h"
 #include "plan/passes.h"
 #include "plan/print.h"
 #include "runtime/executor.h"
@@ -118,7 +119,8 @@ void run_rank(const Scene& scene, Source source, Bootstrap& bootstrap, FakeFabri
   ASSERT_TRUE(binding.ok()) << binding.status().message();
   Memory memory(source, *made->transport);
   const Operation operation = operation_of(scene, rank, memory);
-  Executor executor(*made->waiter, *made->control, rank, scene.ranks);
+  Executor executor(*made->waiter, *made->control, rank, scene.ranks,
+                    plan::LinkModel().tile_bytes_min);
   Call call = call_of(operation);
   call.history = chained(0, call);
   made->control->entered(call);
