@@ -16,9 +16,11 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <string>
 
+#include "base/congestion.h"
 #include "base/socket.h"
 #include "transport/card.h"
 #include "transport/switchboard.h"
@@ -54,6 +56,7 @@ struct Scenario {
   std::array<std::vector<std::string>, 2> setup;
   std::string ifname;
   bool hosts_differ = true;
+  std::string congestion_control;  // the namespaces' default, where the kernel has it
   std::function<void(End&, Switchboard&, const std::vector<Card>&)> check;
 };
 
@@ -76,6 +79,9 @@ std::vector<std::string> operator+(std::vector<std::string> a, const std::vector
 void set_up(const Scenario& scenario, int rank) {
   for (const std::string& command : scenario.setup[static_cast<std::size_t>(rank)]) {
     ASSERT_TRUE(ip(command)) << "ip " << command;
+  }
+  if (!scenario.congestion_control.empty()) {
+    std::ofstream("/proc/sys/net/ipv4/tcp_congestion_control") << scenario.congestion_control;
   }
 }
 
@@ -273,6 +279,29 @@ TEST(SwitchboardNetns, TheChosenInterfaceIsUsed) {
     scenario.check = expect_connected_over(prefix);
     run(scenario);
     if (testing::Test::IsSkipped()) return;
+  }
+}
+
+// Between kernels the administrator's choice holds on both ends; on one machine nothing is paced.
+TEST(SwitchboardNetns, ConnectionsArePacedBetweenKernelsOnly) {
+  for (const char* usual : {"bbr", "cubic"}) {
+    for (const bool hosts_differ : {true, false}) {
+      Scenario scenario;
+      scenario.hosts_differ = hosts_differ;
+      scenario.congestion_control = usual;
+      scenario.setup[0] = {"addr add 10.77.0.1/24 dev link0"};
+      scenario.setup[1] = {"addr add 10.77.0.2/24 dev link0"};
+      scenario.check = [hosts_differ](End& end, Switchboard& board, const std::vector<Card>&) {
+        const auto fd = board.connect_tcp(1 - end.rank, Purpose::tcp, 0, soon(), {});
+        ASSERT_TRUE(fd.ok()) << fd.status().message();
+        const std::string found = default_congestion_control();
+        const std::string_view wanted = paces(found) && !hosts_differ ? kUnpaced : found;
+        EXPECT_EQ(congestion_control(*fd), wanted) << "rank " << end.rank;
+        end.meet();
+      };
+      run(scenario);
+      if (testing::Test::IsSkipped()) return;
+    }
   }
 }
 

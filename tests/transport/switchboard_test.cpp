@@ -9,7 +9,6 @@
 #include <future>
 #include <thread>
 
-#include "base/congestion.h"
 #include "base/error.h"
 #include "base/socket.h"
 #include "transport/boards.h"
@@ -107,22 +106,6 @@ TEST(Switchboard, CyclesOfDiallersDoNotBlockEachOther) {
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(joined, kRanks * (kRanks - 1));
-}
-
-// Between kernels the administrator's choice holds on both ends; on one machine nothing is paced.
-TEST(Switchboard, ConnectionsArePacedBetweenKernelsOnly) {
-  const std::string usual = default_congestion_control();
-  for (const bool one_kernel : {true, false}) {
-    Boards ranks(2, [&](std::vector<Card>& cards) {
-      if (!one_kernel) cards[1].boot_id[0] ^= std::byte{1};
-    });
-    Pair pair = connect_pair(ranks, 0, 1, Purpose::tcp, 0, false);
-    ASSERT_TRUE(pair.high.ok()) << pair.high.status().message();
-    ASSERT_TRUE(pair.low.ok()) << pair.low.status().message();
-    const std::string_view wanted = one_kernel && paces(usual) ? kUnpaced : usual;
-    EXPECT_EQ(congestion_control(*pair.low), wanted);
-    EXPECT_EQ(congestion_control(*pair.high), wanted);
-  }
 }
 
 TEST(Switchboard, SkipsAnAddressThatLeadsToAStranger) {
