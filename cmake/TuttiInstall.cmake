@@ -5,9 +5,10 @@ option(TUTTI_INSTALL "Add the install rules" ${PROJECT_IS_TOP_LEVEL})
 
 # Hidden visibility keeps our own internals in; the version script also keeps in what the standard
 # library and fmt instantiate inside us with default visibility, so that no program ever binds to
-# our copy of, say, a std::vector member.
+# our copy of, say, a std::vector member. Our calls of our own functions go straight there, and not
+# through a table in which a program could put another one.
 target_link_options(tutti PRIVATE
-  -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/tutti.map)
+  -Wl,-Bsymbolic-functions -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/tutti.map)
 set_property(TARGET tutti APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/tutti.map)
 if(NOT TUTTI_SANITIZE)
   # Sanitizer run-times are resolved in the program, everything else in the library itself.

@@ -91,7 +91,10 @@ class Reduction {
 };
 
 // Does the operator mean anything for the type? Bitwise operators do for integers only.
-TUTTI_API bool supports(DataType type, ReduceOp op) noexcept;
+constexpr bool supports(DataType type, ReduceOp op) noexcept {
+  // Enumerators of floats come before those of integers, and bitwise operators come last.
+  return op < ReduceOp::bit_and || type >= DataType::int8;
+}
 
 // Kinds of collectives.
 enum class Collective : std::uint8_t {
@@ -109,7 +112,10 @@ enum class Collective : std::uint8_t {
 inline constexpr int kCollectiveCount = 9;
 
 // Size of one element in bytes: 1, 2, 4 or 8. REQUIRES: a valid enumerator.
-TUTTI_API std::size_t size_of(DataType type) noexcept;
+constexpr std::size_t size_of(DataType type) noexcept {
+  constexpr std::uint8_t kBytes[kDataTypeCount] = {4, 8, 2, 2, 1, 1, 1, 2, 4, 8, 1, 2, 4, 8};
+  return kBytes[static_cast<std::size_t>(type)];
+}
 
 // "float32", "sum". "invalid" for a value that is no enumerator.
 TUTTI_API std::string_view name(DataType type) noexcept;

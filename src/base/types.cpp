@@ -11,25 +11,24 @@ namespace {
 struct DataTypeEntry {
   std::string_view name;
   std::string_view alias;  // what nccl-tests calls it, where that differs
-  std::size_t bytes;
 };
 
 // In the order of the enumerators.
 constexpr std::array<DataTypeEntry, kDataTypeCount> kDataTypes = {{
-    {"float32", "float", 4},
-    {"float64", "double", 8},
-    {"float16", "half", 2},
-    {"bfloat16", "bfloat16", 2},
-    {"float8_e4m3", "fp8_e4m3", 1},
-    {"float8_e5m2", "fp8_e5m2", 1},
-    {"int8", "int8", 1},
-    {"int16", "int16", 2},
-    {"int32", "int32", 4},
-    {"int64", "int64", 8},
-    {"uint8", "uint8", 1},
-    {"uint16", "uint16", 2},
-    {"uint32", "uint32", 4},
-    {"uint64", "uint64", 8},
+    {"float32", "float"},
+    {"float64", "double"},
+    {"float16", "half"},
+    {"bfloat16", "bfloat16"},
+    {"float8_e4m3", "fp8_e4m3"},
+    {"float8_e5m2", "fp8_e5m2"},
+    {"int8", "int8"},
+    {"int16", "int16"},
+    {"int32", "int32"},
+    {"int64", "int64"},
+    {"uint8", "uint8"},
+    {"uint16", "uint16"},
+    {"uint32", "uint32"},
+    {"uint64", "uint64"},
 }};
 static_assert(static_cast<int>(DataType::uint64) == kDataTypeCount - 1);
 
@@ -68,17 +67,6 @@ Result<Enum> find(std::string_view what, std::string_view text, const Table& tab
 }
 
 }  // namespace
-
-// Enumerators of floats come before those of integers, and bitwise operators come last.
-bool supports(DataType type, ReduceOp op) noexcept {
-  return op < ReduceOp::bit_and || type >= DataType::int8;
-}
-
-std::size_t size_of(DataType type) noexcept {
-  const auto index = static_cast<std::size_t>(type);
-  assert(index < kDataTypes.size());
-  return kDataTypes[index].bytes;
-}
 
 std::string_view name(DataType type) noexcept {
   const auto index = static_cast<std::size_t>(type);

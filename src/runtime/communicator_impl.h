@@ -39,7 +39,7 @@ struct Communicator::Impl {
 
   // Checks, numbers and runs a call on this thread, after all asynchronous ones; in a group, keeps
   // it for later.
-  Status run(runtime::Operation operation);
+  Status run(runtime::Operation&& operation);
   Status run(std::span<const runtime::Transfer> transfers);
   // Checks a call and queues it; in a group, keeps it for later.
   Work start(runtime::Operation operation);

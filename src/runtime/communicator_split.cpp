@@ -103,7 +103,7 @@ Result<std::optional<Communicator>> Communicator::Impl::split(int color, int key
                             .recv = choices.data(),
                             .count = 2,
                             .type = DataType::int32};
-  TUTTI_TRY(run(gather));
+  TUTTI_TRY(run(std::move(gather)));
   if (color < 0) return std::optional<Communicator>();
 
   std::vector<int> members = members_of(choices, color);

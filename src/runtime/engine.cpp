@@ -23,6 +23,7 @@ Engine::Engine(transport::Node& node, Crew& crew, Board board)
       board_(std::move(board)),
       reach_(node, board_, crew),
       exchange_(board_, reach_, crew),
+      lines_(board_),
       tiles_(board_, reach_, crew),
       direct_(board_, reach_, crew),
       sources_(static_cast<std::size_t>(board_.ranks())) {}
@@ -40,10 +41,10 @@ Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Crew& crew
 
 Status Engine::run(const Operation& operation, const Call& call) {
   board_.enter(call);
+  if (operation.collective == Collective::barrier) return barrier();
+  if (Lines::fit(operation, board_.ranks())) return lines_.run(operation);
   if (crew_.threads() > 1) crew_.expect(message_bytes(operation, board_.ranks()));
   switch (operation.collective) {
-    case Collective::barrier:
-      return barrier();
     case Collective::all_reduce:
       return all_reduce(operation);
     case Collective::reduce:
@@ -60,9 +61,7 @@ Status Engine::run(const Operation& operation, const Call& call) {
 Status Engine::barrier() {
   const std::uint64_t step = board_.take_steps(1);
   TUTTI_TRY(board_.post(step, nullptr, 0));
-  TUTTI_TRY(board_.wait_everyone(step));
-  board_.consume(step, /*quiet=*/true);
-  return {};
+  return board_.wait_everyone(step);
 }
 
 Status Engine::all_reduce(const Operation& operation) {

@@ -50,6 +50,7 @@
 #include "runtime/engine_board.h"
 #include "runtime/engine_direct.h"
 #include "runtime/engine_exchange.h"
+#include "runtime/engine_lines.h"
 #include "runtime/engine_reach.h"
 #include "runtime/engine_tiles.h"
 #include "runtime/operation.h"
@@ -82,6 +83,7 @@ class Engine {
   Board board_;
   Reach reach_;
   Exchange exchange_;
+  Lines lines_;
   Tiles tiles_;
   DirectAllReduce direct_;
   std::vector<const void*> sources_;  // scratch of the small all-reduces, by rank

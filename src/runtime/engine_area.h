@@ -57,6 +57,20 @@ void write_line(PostLine& line, const T& value) {
   std::memcpy(line.data, &value, sizeof(value));
 }
 
+// A line that the other core has comes while this one does something else.
+inline void prefetch_to_read(const PostLine* line) noexcept {
+  __builtin_prefetch(line);
+}
+inline void prefetch_to_write(PostLine* line) noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  // The compiler makes a read of it, unless it may use all of a newer processor's instructions;
+  // where the processor does not know this one, it does nothing.
+  asm volatile("prefetchw %0" : : "m"(*line));
+#else
+  __builtin_prefetch(line, 1);
+#endif
+}
+
 struct alignas(kCacheLine) Counter {
   std::atomic<std::uint64_t> value;
 };
@@ -80,6 +94,14 @@ struct alignas(kCacheLine) Announcement {
 inline constexpr std::size_t kSlotBytes = 128 * 1024;
 inline constexpr int kSlots = 8;
 inline constexpr int kLines = 64;
+// A sender takes a line from who read it last so many posts before it fills it: else its stores
+// would wait for the line, and all its later stores with them.
+inline constexpr std::uint64_t kLinesAhead = 8;
+// Where only lines are used, their readers say so rarely: what they write then is what a sender
+// looks at that has no line left.
+inline constexpr std::uint64_t kLinesPerCredit = 16;
+static_assert(kLinesPerCredit < kLines,
+              "who has taken all has said so of the next line's last step");
 // Every receiver has at least a cache line of a slot.
 inline constexpr int kEngineRanksMax = 1024;
 // What one rank stages of a tiled all-reduce at a time. Two of them and their results stay within a

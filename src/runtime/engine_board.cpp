@@ -30,6 +30,7 @@ Result<Board> Board::create(transport::Node& node, Waiter& waiter, Control& cont
 void Board::enter(const Call& call) {
   call_ = &call;
   tag_ = tag_of(call);
+  if (steps_ - told_ >= kLinesPerCredit) consume(steps_);
 }
 
 std::uint64_t Board::take_steps(std::int64_t count) {
@@ -38,14 +39,14 @@ std::uint64_t Board::take_steps(std::int64_t count) {
   return first;
 }
 
-Result<EngineArea*> Board::claim(std::uint64_t step, bool slot) {
+Status Board::claim(std::uint64_t step, bool slot) {
   std::uint64_t& line_held = line_held_[step % kLines];
   std::uint64_t& slot_held = slot_held_[step % kSlots];
   const std::uint64_t held = slot ? std::max(line_held, slot_held) : line_held;
   if (consumed_ < held) TUTTI_TRY(wait_consumed(held));
   line_held = step;
   if (slot) slot_held = step;
-  return &mine();
+  return {};
 }
 
 void Board::publish(std::uint64_t step, Where where) {
@@ -53,33 +54,31 @@ void Board::publish(std::uint64_t step, Where where) {
   own.tag = tag_;
   own.where = where;
   own.step.store(step, std::memory_order_release);
+  prefetch_to_write(&mine().line_of(step + kLinesAhead));
   ring();
 }
 
 Status Board::post(std::uint64_t step, const void* data, std::int64_t bytes) {
   const auto size = static_cast<std::size_t>(bytes);
   const bool fits = size <= kInlineBytes;
-  TUTTI_TRY_ASSIGN(EngineArea* const own, claim(step, !fits));
+  TUTTI_TRY(claim(step, !fits));
   if (!fits) {
-    device::copy(own->slot_of(step), data, size, device::Store::cached);
+    device::copy(mine().slot_of(step), data, size, device::Store::cached);
   } else if (size > 0) {
-    std::memcpy(own->line_of(step).data, data, size);
+    std::memcpy(mine().line_of(step).data, data, size);
   }
   publish(step, fits ? Where::line : Where::slot);
   return {};
 }
 
 void Board::consume(std::uint64_t step, bool quiet) {
+  told_ = step;
   mine().consumed.value.store(step, std::memory_order_release);
   if (!quiet) ring();
 }
 
-Status Board::wait(int rank, std::uint64_t step) {
-  const PostLine& theirs = line(rank, step);
-  const auto pass = [&] {
-    return theirs.step.load(std::memory_order_acquire) >= step ? Pass::done : Pass::blocked;
-  };
-  return wait_until(pass, rank);
+Status Board::wait_late(int rank, std::uint64_t step) {
+  return wait_until([&] { return posted(rank, step) ? Pass::done : Pass::blocked; }, rank);
 }
 
 Status Board::wait_everyone(std::uint64_t step) {

@@ -3,7 +3,8 @@
 // All ranks go through the same numbered steps in the same order. In a step a rank may put up one
 // post, for one, some or all of the others: a cache line with the step's number and the call's tag,
 // which holds the message itself or says where it lies. Whoever needs no post of a step any more,
-// its own reads included, says that it has consumed the step.
+// its own reads included, says that it has consumed the step: at once where a rank used its slot,
+// else when enough calls have gone by.
 //
 //   post:     claim(), fill it; publish().         One line written, and a slot.
 //   take:     wait(), post(); in the end consume().  One transfer of the line from core to core.
@@ -36,7 +37,7 @@ class Board {
   static Result<Board> create(transport::Node& node, Waiter& waiter, Control& control);
 
   void wait_by(Waiter& waiter) { waiter_ = &waiter; }
-  // The call that the following steps belong to.
+  // The call that the following steps belong to. This rank has consumed all steps before.
   void enter(const Call& call);
   const Call& call() const { return *call_; }
   std::uint64_t tag() const { return tag_; }
@@ -48,8 +49,8 @@ class Board {
   // The first of the next `count` steps. Every rank takes as many.
   std::uint64_t take_steps(std::int64_t count);
 
-  // This rank's area, once its line of the step is free, and its slot, if that is to be used too.
-  Result<EngineArea*> claim(std::uint64_t step, bool slot);
+  // Returns once this rank's line of the step is free, and its slot, if that is to be used too.
+  Status claim(std::uint64_t step, bool slot);
   // Puts up what the line and the slot hold, and wakes who sleeps.
   void publish(std::uint64_t step, Where where);
   // Puts up a message, in the line where it fits. REQUIRES: bytes <= kSlotBytes.
@@ -58,7 +59,17 @@ class Board {
   void consume(std::uint64_t step, bool quiet = false);
 
   // Waits until the rank has posted the step.
-  Status wait(int rank, std::uint64_t step);
+  Status wait(int rank, std::uint64_t step) {
+    return posted(rank, step) ? Status() : wait_late(rank, step);
+  }
+  // The same where the rank need not wait for this one, and may have posted the next step already:
+  // that one's line is on its way while this one is looked at. Those further on are left to the
+  // sender, which may be about to fill them.
+  Status wait_in_stream(int rank, std::uint64_t step) {
+    if (!posted(rank, step)) return wait_late(rank, step);
+    prefetch_to_read(&line(rank, step + 1));
+    return {};
+  }
   // Waits until all have, and checks that all are in the same call.
   Status wait_everyone(std::uint64_t step);
   // Until all, or `reader`, have consumed it.
@@ -108,6 +119,10 @@ class Board {
   Board(transport::Node& node, Waiter& waiter, Control& control)
       : node_(&node), waiter_(&waiter), control_(&control) {}
 
+  bool posted(int rank, std::uint64_t step) const {
+    return line(rank, step).step.load(std::memory_order_acquire) >= step;
+  }
+  Status wait_late(int rank, std::uint64_t step);
   template <typename PassFn>
   Status wait_until(PassFn&& pass, const int& rank);
   void note_consumed();
@@ -122,6 +137,7 @@ class Board {
   std::vector<EngineArea*> areas_;  // by rank
   std::uint64_t steps_ = 0;         // taken so far
   std::uint64_t consumed_ = 0;      // all are known to have consumed it
+  std::uint64_t told_ = 0;          // what this rank said last that it has consumed
   // The last step that each of this rank's lines and slots held.
   std::array<std::uint64_t, kLines> line_held_{};
   std::array<std::uint64_t, kSlots> slot_held_{};

@@ -139,13 +139,14 @@ Status Exchange::post(const Operation& operation, std::int64_t piece) {
 }
 
 Status Exchange::post_place(std::uint64_t step) {
-  TUTTI_TRY_ASSIGN(EngineArea* const own, board_.claim(step, table_bytes_ > 0));
+  TUTTI_TRY(board_.claim(step, table_bytes_ > 0));
+  EngineArea& own = board_.mine();
   if (place_.where == Where::heap) {
-    write_line(own->line_of(step), place_.heap);
+    write_line(own.line_of(step), place_.heap);
   } else {
-    write_line(own->line_of(step), place_.process);
+    write_line(own.line_of(step), place_.process);
   }
-  std::memcpy(own->slot_of(step), flow_.out.data(), static_cast<std::size_t>(table_bytes_));
+  std::memcpy(own.slot_of(step), flow_.out.data(), static_cast<std::size_t>(table_bytes_));
   board_.publish(step, place_.where);
   return {};
 }
@@ -155,8 +156,9 @@ Status Exchange::post_data(const Operation& operation, std::int64_t piece) {
   const std::int64_t bytes =
       table_bytes_ + post_blocks_ * std::min(flow_.own_largest, piece_bytes_);
   const bool fits = bytes <= static_cast<std::int64_t>(kInlineBytes);
-  TUTTI_TRY_ASSIGN(EngineArea* const own, board_.claim(at, !fits));
-  std::byte* const to = fits ? own->line_of(at).data : own->slot_of(at);
+  TUTTI_TRY(board_.claim(at, !fits));
+  EngineArea& own = board_.mine();
+  std::byte* const to = fits ? own.line_of(at).data : own.slot_of(at);
   if (piece == 0 && table_bytes_ > 0) {
     std::memcpy(to, flow_.out.data(), static_cast<std::size_t>(table_bytes_));
   }
@@ -165,7 +167,7 @@ Status Exchange::post_data(const Operation& operation, std::int64_t piece) {
   if (flow_.sends) {
     board_.publish(at, where);
   } else {
-    own->line_of(at).where = where;  // multiplied, for the root itself
+    own.line_of(at).where = where;  // multiplied, for the root itself
   }
   return {};
 }

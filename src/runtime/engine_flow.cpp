@@ -20,12 +20,8 @@ std::int64_t Flow::lay_out(std::vector<Block>& to, const Operation& operation, c
   return largest;
 }
 
-void Flow::describe(const Operation& operation, int rank, int ranks) {
+Roles::Roles(const Operation& operation, int rank) {
   const Collective kind = operation.collective;
-  const auto self = static_cast<std::size_t>(rank);
-  const bool gathers = kind == Collective::all_gather || kind == Collective::gather;
-  const bool scatters = kind == Collective::scatter || kind == Collective::reduce_scatter;
-  const bool all_to_all = kind == Collective::all_to_all;
   const bool from_root = kind == Collective::broadcast || kind == Collective::scatter;
   const bool to_root = kind == Collective::reduce || kind == Collective::gather;
   const bool root = rank == operation.root;
@@ -33,7 +29,17 @@ void Flow::describe(const Operation& operation, int rank, int ranks) {
   receives = to_root ? root : !from_root || !root;
   sender = from_root ? operation.root : -1;
   receiver = to_root ? operation.root : -1;
-  one_block = !scatters && !all_to_all;
+  one_block = sends_one_block(kind);
+  fills_blocks = kind == Collective::all_gather || kind == Collective::gather ||
+                 kind == Collective::all_to_all;
+}
+
+void Flow::describe(const Operation& operation, int rank, int ranks) {
+  const Collective kind = operation.collective;
+  const auto self = static_cast<std::size_t>(rank);
+  const bool gathers = kind == Collective::all_gather || kind == Collective::gather;
+  const bool all_to_all = kind == Collective::all_to_all;
+  static_cast<Roles&>(*this) = Roles(operation, rank);
   known = !(operation.uneven && all_to_all);
   told = operation.uneven && !one_block;
 

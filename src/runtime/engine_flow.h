@@ -14,15 +14,29 @@ struct Block {
   std::int64_t bytes = 0;
 };
 
-struct Flow {
+// Does a sender have the same block for everybody?
+constexpr bool sends_one_block(Collective collective) {
+  return collective != Collective::scatter && collective != Collective::reduce_scatter &&
+         collective != Collective::all_to_all;
+}
+
+// Who sends to whom, and blocks of what.
+struct Roles {
+  Roles() = default;
+  Roles(const Operation& operation, int rank);
+
+  bool sends = true;          // this rank posts
+  bool receives = true;       // and takes
+  int sender = -1;            // the only rank that posts, or -1: all
+  int receiver = -1;          // the only one that takes, or -1: all others
+  bool one_block = false;     // a sender has the same block for everybody
+  bool fills_blocks = false;  // a receiver keeps each sender's in a place of its own
+};
+
+struct Flow : Roles {
   // REQUIRES: not a barrier.
   void describe(const Operation& operation, int rank, int ranks);
 
-  bool sends = true;       // this rank posts
-  bool receives = true;    // and takes
-  int sender = -1;         // the only rank that posts, or -1: all
-  int receiver = -1;       // the only one that takes, or -1: all others
-  bool one_block = false;  // a sender has the same block for everybody
   // Receivers cannot know where in the sender's buffer their blocks lie, or how long they are: the
   // sender tells.
   bool told = false;

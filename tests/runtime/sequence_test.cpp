@@ -280,5 +280,25 @@ INSTANTIATE_TEST_SUITE_P(Sizes, RandomSequence,
                            return fmt::format("{}_by_{}", info.param.ranks, info.param.threads);
                          });
 
+// Longer all-reduces take steps of the engine's board as short ones do, and post nothing. After 63
+// of them the next post meets the line of the last one before, which its reader must have given
+// back by then.
+TEST(Sequence, CallsWithoutPostsAmongThoseThatHaveThem) {
+  run_threads(2, quick_config(), [](Communicator& communicator) {
+    constexpr std::int64_t kCount = 1024;
+    std::vector<float> data(kCount);
+    for (int round = 0; round < 20; ++round) {
+      for (int i = 0; i < 20 + round; ++i) ASSERT_EQ(communicator.barrier().message(), "");
+      for (int i = 0; i < 63; ++i) {
+        ASSERT_EQ(
+            communicator
+                .all_reduce(data.data(), data.data(), kCount, DataType::float32, ReduceOp::max)
+                .message(),
+            "");
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace tutti::test
