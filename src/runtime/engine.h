@@ -6,6 +6,8 @@
 // broadcast:flat, against which it is tested bit by bit. n is the number of ranks, S the bytes of
 // the message (of all blocks together where there are blocks).
 //
+// Lines: even calls whose posts fit their cache lines, all kinds, are done at once: one flag round,
+//   or none where messages go one way.
 // Blocks (all but what follows): in step k every sender posts piece k of all its blocks, and takes
 //   piece k of its own from every sender's post; reductions read all posts at once.
 //   Cost: one flag round; S staged, S read. Piece k + 1 is staged before piece k is taken.

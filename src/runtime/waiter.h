@@ -36,7 +36,6 @@ struct Patience {
     if (ranks <= cpus) return {.spins = 2000, .yields = 10000};
     // Yielding hands the core to a peer that shares it, which is cheaper than a sleep and its
     // wake-up; but only within one session or control group, so it must not last.
-    // Each spin before keeps the peer from it for some 50 ns.
     return {.spins = 20, .yields = 200};
   }
 };
