@@ -51,7 +51,7 @@ class Namespaces:
         self.rate = rate
         self.device = DEVICE
         self.addresses = tuple(f"{PREFIX}.{number + 1}" for number in range(count))
-        self._base = f"tutti-{os.getpid()}"
+        self._base = f"tutti-{os.getpid()}-{count}"
         if os.geteuid() != 0:
             raise NetworkFailed("--netns needs root, to make network namespaces")
         missing = missing_tools(rate)
