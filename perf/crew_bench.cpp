@@ -21,7 +21,7 @@
 #include "runtime/crew.h"
 #include "runtime/engine_copy.h"
 
-namespace tutti {
+namespace tutti::crew_bench {
 namespace {
 
 using device::Store;
@@ -107,8 +107,8 @@ int run(int threads) {
 }
 
 }  // namespace
-}  // namespace tutti
+}  // namespace tutti::crew_bench
 
 int main(int argc, char** argv) {
-  return tutti::run(argc > 1 ? std::atoi(argv[1]) : 2);
+  return tutti::crew_bench::run(argc > 1 ? std::atoi(argv[1]) : 2);
 }

@@ -98,12 +98,12 @@ Result<std::optional<Communicator>> Communicator::Impl::split(int color, int key
   }
   std::vector<Choice> choices(static_cast<std::size_t>(size));
   const Choice mine{color, key};
-  runtime::Operation gather{.collective = Collective::all_gather,
-                            .send = &mine,
-                            .recv = choices.data(),
-                            .count = 2,
-                            .type = DataType::int32};
-  TUTTI_TRY(run(std::move(gather)));
+  const runtime::Operation gather{.collective = Collective::all_gather,
+                                  .send = &mine,
+                                  .recv = choices.data(),
+                                  .count = 2,
+                                  .type = DataType::int32};
+  TUTTI_TRY(run(runtime::Operation(gather)));
   if (color < 0) return std::optional<Communicator>();
 
   std::vector<int> members = members_of(choices, color);
