@@ -29,7 +29,7 @@ Status check(ncclResult_t code) {
 }
 
 // Rank 0's identifier, through a file of the folder.
-Result<ncclUniqueId> find_each_other(const Arguments& arguments) {
+Result<ncclUniqueId> find_nccl_ranks(const Arguments& arguments) {
   const std::string path = arguments.folder + "/nccl";
   ncclUniqueId id{};
   if (arguments.rank == kRoot) {
@@ -49,7 +49,7 @@ Result<ncclUniqueId> find_each_other(const Arguments& arguments) {
 class Nccl : public Library {
  public:
   static Result<std::unique_ptr<Nccl>> create(const Arguments& arguments) {
-    TUTTI_TRY_ASSIGN(const ncclUniqueId id, find_each_other(arguments));
+    TUTTI_TRY_ASSIGN(const ncclUniqueId id, find_nccl_ranks(arguments));
     TUTTI_TRY(check(cudaSetDevice(arguments.rank)));
     auto library = std::unique_ptr<Nccl>(new Nccl(arguments));
     TUTTI_TRY(check(cudaStreamCreate(&library->stream_)));

@@ -19,7 +19,7 @@ namespace {
 using Address = ccl::kvs::address_type;
 
 // Rank 0's address, through a file of the folder.
-std::shared_ptr<ccl::kvs> find_each_other(const Arguments& arguments) {
+std::shared_ptr<ccl::kvs> find_store(const Arguments& arguments) {
   const std::string path = arguments.folder + "/oneccl";
   if (arguments.rank == kRoot) {
     auto store = ccl::create_main_kvs();
@@ -109,7 +109,7 @@ class OneCcl : public Library {
 
 Status run_oneccl(const Arguments& arguments) {
   ccl::init();
-  OneCcl library(arguments, find_each_other(arguments));
+  OneCcl library(arguments, find_store(arguments));
   CollectiveMeter meter(library, arguments.largest_bytes);
   return serve(meter, arguments.folder, library.rank(), library.size(), library.version());
 }
