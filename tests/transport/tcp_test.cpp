@@ -198,6 +198,36 @@ TEST_F(Tcp, LentMessagesAreSentWholeThroughASmallBuffer) {
   read.get();
 }
 
+// A call that fails leaves messages behind; its caller may free the memory before the link goes.
+TEST_F(Tcp, LentMemoryIsNotReadWhenTheLinkIsDestroyed) {
+  constexpr std::byte kLent{0x11};
+  constexpr std::byte kFreed{0xee};
+  connect(1);
+  std::vector<std::byte> memory(kTcpCaps.slot_bytes, kLent);
+  SendPort& port = link_->send_port(0);
+  const Registration* registered = link_->acquire(memory.data(), memory.size());
+  while (port.send_from(memory, *registered, 0)) {
+  }
+  ASSERT_FALSE(port.flush()) << "some of it waits for the kernel";
+  // Room for what waits.
+  std::vector<std::byte> got(kTcpCaps.slot_bytes);
+  for (std::size_t read = 0; read < static_cast<std::size_t>(kTcpCaps.slots) * got.size();) {
+    ASSERT_TRUE(wait_for(peer(0), POLLIN, soon()));
+    const ssize_t count = ::recv(peer(0).get(), got.data(), got.size(), 0);
+    ASSERT_GT(count, 0);
+    read += static_cast<std::size_t>(count);
+  }
+  std::fill(memory.begin(), memory.end(), kFreed);
+  link_.reset();
+  for (;;) {
+    ASSERT_TRUE(wait_for(peer(0), POLLIN, soon()));
+    const ssize_t count = ::recv(peer(0).get(), got.data(), got.size(), 0);
+    if (count <= 0) break;
+    const auto read = std::span(got).first(static_cast<std::size_t>(count));
+    ASSERT_EQ(std::count(read.begin(), read.end(), kFreed), 0);
+  }
+}
+
 TEST_F(Tcp, ResetNamesErrnoLaneRankHostAndAddress) {
   connect(3);
   const linger reset{1, 0};

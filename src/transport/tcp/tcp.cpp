@@ -71,8 +71,9 @@ std::string Lane::fault_text() const {
 }
 
 void Lane::close(Deadline deadline) {
-  // What was committed but not flushed is given up: without the close frame the peer sees that.
-  if (!healthy() || !sender.flush()) return;
+  // What was not flushed is given up: its call has failed, and memory that was lent may be gone.
+  // Without the close frame the peer sees that.
+  if (!healthy() || sender.pending()) return;
   const FrameHeader header{FrameKind::close, 0, sender.sequence(), 0};
   if (!send_all(fd, std::as_bytes(std::span(&header, 1)), deadline).ok()) return;
   (void)::shutdown(fd.get(), SHUT_WR);
