@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/deadline.h"
 #include "device/reduce.h"
 #include "support/values.h"
 
@@ -57,9 +58,10 @@ std::string status_of(const std::filesystem::path& task, const std::string& fiel
   return {};
 }
 
+// That a thread sleeps or has ended is an event for nobody: it is asked for until the deadline.
 template <typename Condition>
 bool comes_true(const Condition& condition) {
-  for (int i = 0; i < 5000; ++i) {
+  for (const Deadline deadline = Deadline::after_ms(20'000); !deadline.passed();) {
     if (condition()) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

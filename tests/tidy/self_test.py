@@ -1,11 +1,15 @@
 """The tidy checks themselves: each finds a planted violation, and leaves good code alone."""
 
 import pathlib
+import subprocess
 import tempfile
+import types
 import unittest
+import unittest.mock
 
 import banned
 import build
+import clang_tidy_test
 import documents
 import layers
 import sizes
@@ -243,6 +247,26 @@ class Stripping(unittest.TestCase):
             self.assertNotIn(gone, stripped.replace("\n", " ").split())
         for kept in ("a", "d", "h", "1'000'000;"):
             self.assertIn(kept, stripped.split())
+
+
+class ClangTidy(unittest.TestCase):
+    def look(self, status):
+        with tempfile.TemporaryDirectory() as folder:
+            build_folder = pathlib.Path(folder)
+            (build_folder / "clang-tidy-clean").mkdir()
+            stamp = build_folder / "clang-tidy-clean" / "stamp"
+            job = types.SimpleNamespace(path="src/a.cpp", flags=[], stamp=stamp)
+            done = subprocess.CompletedProcess([], status, stdout="", stderr="")
+            with unittest.mock.patch.object(subprocess, "run", return_value=done):
+                said = clang_tidy_test.look(pathlib.Path("/r"), build_folder, [job])
+            return said, stamp.exists()
+
+    def test_clean_files_are_marked(self):
+        self.assertEqual(self.look(0), ("", True))
+
+    def test_death_without_a_word_is_no_success(self):
+        self.assertEqual(self.look(-9),
+                         ("clang-tidy ended with status -9 on src/a.cpp\n", False))
 
 
 if __name__ == "__main__":
