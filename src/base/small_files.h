@@ -10,12 +10,14 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
 namespace tutti {
 
 class SmallFiles {
  public:
-  explicit SmallFiles(const std::filesystem::path& root) : root_(root) {}
+  explicit SmallFiles(std::filesystem::path root) : root_(std::move(root)) {}
 
   bool exists(const std::string& path) const {
     std::error_code ignored;
@@ -50,7 +52,7 @@ class SmallFiles {
  private:
   std::filesystem::path at(std::string_view path) const { return root_ / path.substr(1); }
 
-  const std::filesystem::path& root_;
+  const std::filesystem::path root_;
 };
 
 }  // namespace tutti

@@ -67,9 +67,10 @@ class Crew {
   void dismiss() noexcept;
 
  private:
-  using Call = void (*)(const void* work, int thread, std::int64_t begin, std::int64_t bytes);
+  using Call = void (*)(const void* work, int thread, std::int64_t begin,
+                        std::int64_t bytes) noexcept;
   template <typename Work>
-  static void call(const void* work, int thread, std::int64_t begin, std::int64_t bytes) {
+  static void call(const void* work, int thread, std::int64_t begin, std::int64_t bytes) noexcept {
     (*static_cast<const Work*>(work))(thread, begin, bytes);
   }
 

@@ -1,5 +1,9 @@
 #include "runtime/engine.h"
 
+#include <algorithm>
+#include <numeric>
+#include <span>
+
 #include "base/try.h"
 #include "device/reduce.h"
 #include "runtime/engine_copy.h"
@@ -15,6 +19,19 @@ constexpr std::int64_t kSmallBytes = 2 << 10;
 // From here on a reduce among as many ranks shares the work out; among fewer the root is as fast.
 constexpr std::int64_t kSharedReduceBytes = 256 << 10;
 constexpr int kSharedReduceRanks = 4;
+
+// What the operation moves here. For the choice of an algorithm message_bytes() takes an uneven
+// all-to-all for large, whatever this rank's share is.
+std::int64_t own_bytes(const Operation& operation, int ranks) {
+  if (operation.collective != Collective::all_to_all || !operation.uneven) {
+    return message_bytes(operation, ranks);
+  }
+  const auto total = [](std::span<const std::int64_t> counts) {
+    return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+  };
+  return std::max(total(operation.send_blocks.counts), total(operation.recv_blocks.counts)) *
+         operation.element_bytes();
+}
 
 }  // namespace
 
@@ -43,7 +60,7 @@ Status Engine::run(const Operation& operation, const Call& call) {
   board_.enter(call);
   if (operation.collective == Collective::barrier) return barrier();
   if (Lines::fit(operation, board_.ranks())) return lines_.run(operation);
-  if (crew_.threads() > 1) crew_.expect(message_bytes(operation, board_.ranks()));
+  if (crew_.threads() > 1) crew_.expect(own_bytes(operation, board_.ranks()));
   switch (operation.collective) {
     case Collective::all_reduce:
       return all_reduce(operation);
@@ -94,7 +111,7 @@ Status Engine::all_reduce_small(const Operation& operation) {
       .reduce_many(operation.recv, sources_.data(), board_.ranks(),
                    static_cast<std::size_t>(operation.count), board_.ranks(),
                    device::Store::cached);
-  // Who needs to know sees it in the next post.
+  // Who needs to know hears of it with this rank's next post, or when it waits.
   board_.consume(step, /*quiet=*/true);
   return {};
 }

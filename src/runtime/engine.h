@@ -40,7 +40,7 @@
 //
 // One engine belongs to one communicator and one thread at a time. Once a shape has run, no
 // allocation, lock or system call but a wait's, those that map a peer's allocation when it is first
-// used, and those that read a peer's process.
+// used, those that read a peer's process, and one that wakes the crew.
 #pragma once
 
 #include <memory>

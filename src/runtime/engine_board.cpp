@@ -78,6 +78,8 @@ void Board::consume(std::uint64_t step, bool quiet) {
 }
 
 Status Board::wait_late(int rank, std::uint64_t step) {
+  // Who waits has told everybody what it did: the rank may sleep for what was consumed quietly.
+  ring();
   return wait_until([&] { return posted(rank, step) ? Pass::done : Pass::blocked; }, rank);
 }
 

@@ -218,7 +218,7 @@ void Tiles::collect(const Operation& operation, std::int64_t tile) {
   const Range whole = range(operation, tile);
   std::byte* const recv = at(operation.recv, whole.begin * element_bytes);
   const auto collect_some = [&](int, std::int64_t begin, std::int64_t bytes) {
-    // Starting behind oneself spreads the readers over the results.
+    // Without other threads: starting behind oneself spreads the readers over the results.
     for (int i = 1; i < board_.ranks(); ++i) {
       const int rank = (board_.rank() + i) % board_.ranks();
       const Range theirs = chunk(whole, rank);

@@ -182,6 +182,34 @@ TEST(Engine, SaysWhoseMemoryCannotBeRead) {
   }
 }
 
+// What one of several threads cannot read is an error, whatever the others could.
+TEST(Engine, SaysWhoseMemoryOneOfItsThreadsCannotRead) {
+  for (const Collective collective :
+       {Collective::all_gather, Collective::reduce, Collective::all_reduce}) {
+    Config config = quick_config();
+    config.transports = {"shm"};
+    config.threads = 2;
+    const auto exits = run_processes(2, config, [&](Communicator& c) -> std::string {
+      // For the calling thread; those that help it were there before.
+      const bool reads = c.rank() == 0;
+      if (reads && !refuse_system_call(SYS_process_vm_readv, EPERM)) return "no seccomp";
+      const std::int64_t count = collective == Collective::all_reduce ? 1 << 16 : 1 << 19;
+      const auto type = DataType::int32;
+      std::vector<std::int32_t> data(static_cast<std::size_t>(count));
+      std::vector<std::int32_t> all(static_cast<std::size_t>(2 * count));
+      const Status status = collective == Collective::all_gather
+                                ? c.all_gather(data.data(), all.data(), count, type)
+                            : collective == Collective::reduce
+                                ? c.reduce(data.data(), all.data(), count, type, ReduceOp::sum, 0)
+                                : c.all_reduce(data.data(), all.data(), count, type, ReduceOp::sum);
+      return std::string(status.message());
+    });
+    if (exits[0].output == "no seccomp") GTEST_SKIP() << "this kernel refuses seccomp filters";
+    EXPECT_THAT(exits[0].output, testing::HasSubstr("cannot read the memory of rank 1 (host "))
+        << name(collective);
+  }
+}
+
 // The engine reduces every element over all ranks in rank order, as its reference plan does, so the
 // results are the same bits also where the order matters.
 TEST(Engine, GivesTheBitsOfItsReferencePlan) {
