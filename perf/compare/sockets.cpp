@@ -1,7 +1,6 @@
 // The network's own limits in the comparison: two ranks and one TCP connection, without a library.
-// The connection is not paced where the ranks share a machine, as Tutti's are not (congestion.h).
+// The connection is not paced, as Tutti's are not within a machine (congestion.h).
 #include <fmt/format.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
 
@@ -84,9 +83,12 @@ Result<Fd> connect_pair(const Arguments& arguments) {
   const std::string path = arguments.folder + "/sockets";
   const std::string host = arguments.interface.empty() ? "127.0.0.1" : arguments.interface;
   TUTTI_TRY_ASSIGN(SocketAddress address, SocketAddress::parse(host, 0));
+  // All ranks of a comparison share the machine.
+  const std::string_view congestion_control =
+      paces(default_congestion_control()) ? kUnpaced : std::string_view();
   if (arguments.rank == 0) {
     TUTTI_TRY_ASSIGN(const Fd listener, listen_tcp(address));
-    set_congestion_control(listener, kUnpaced);
+    if (!congestion_control.empty()) set_congestion_control(listener, congestion_control);
     TUTTI_TRY_ASSIGN(const SocketAddress own, local_address(listener));
     std::ofstream(path + ".new") << own.port();
     std::filesystem::rename(path + ".new", path);
@@ -101,11 +103,7 @@ Result<Fd> connect_pair(const Arguments& arguments) {
   std::uint16_t port = 0;
   std::ifstream(path) >> port;
   address.set_port(port);
-  TUTTI_TRY_ASSIGN(Fd fd, start_connect_tcp(address, kUnpaced));
-  if (!wait_for(fd, POLLOUT, deadline) || socket_error(fd) != 0) {
-    return Status::error(Code::unavailable, "cannot connect to rank 0 at " + address.text());
-  }
-  return fd;
+  return connect_tcp(address, deadline, congestion_control);
 }
 
 class Sockets : public Meter {

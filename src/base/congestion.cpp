@@ -17,7 +17,9 @@ std::string congestion_control(const Fd& socket) {
 }
 
 std::string default_congestion_control() {
-  const Fd fresh(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Fd fresh(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // Kernels without IPv4 exist; the default is of both.
+  if (!fresh.valid()) fresh = Fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
   return congestion_control(fresh);
 }
 

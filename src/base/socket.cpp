@@ -141,8 +141,9 @@ int socket_error(const Fd& fd) noexcept {
   return number;
 }
 
-Result<Fd> connect_tcp(const SocketAddress& address, Deadline deadline) {
-  TUTTI_TRY_ASSIGN(Fd fd, start_connect_tcp(address));
+Result<Fd> connect_tcp(const SocketAddress& address, Deadline deadline,
+                       std::string_view congestion_control) {
+  TUTTI_TRY_ASSIGN(Fd fd, start_connect_tcp(address, congestion_control));
   if (!wait_for(fd, POLLOUT, deadline)) {
     return error(Code::timed_out,
                  "{} did not answer before the deadline; check the address, routes and firewall",

@@ -56,9 +56,10 @@ Result<std::vector<SocketAddress>> resolve(const HostPort& where);
 // The listener's own address (with the port the kernel chose) is local_address(fd).
 Result<Fd> listen_tcp(const SocketAddress& address);
 Result<SocketAddress> local_address(const Fd& fd);
-Result<Fd> connect_tcp(const SocketAddress& address, Deadline deadline);
-// Starts a connection without waiting; poll for writability, then socket_error() is 0 on success.
 // `congestion_control`: of congestion.h; empty leaves the kernel's choice.
+Result<Fd> connect_tcp(const SocketAddress& address, Deadline deadline,
+                       std::string_view congestion_control = {});
+// Starts a connection without waiting; poll for writability, then socket_error() is 0 on success.
 Result<Fd> start_connect_tcp(const SocketAddress& address,
                              std::string_view congestion_control = {});
 int socket_error(const Fd& fd) noexcept;

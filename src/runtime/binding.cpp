@@ -59,25 +59,25 @@ void bind_lane(Binding& binding, int lane) {
   }
 }
 
-// Memory is registered for one transport, that of the first step that can borrow; where peers are
-// reached by others too, what goes to them is copied.
+// Memory is registered for one transport, the best of those that peers are reached by and that can
+// send from it; what goes to other peers is copied.
 void bind_borrows(Binding& binding, const plan::Shape& shape, const Links& links) {
   const std::vector<bool> stable = plan::stable_sends(binding.program, shape);
-  const transport::Transport* lending = nullptr;
-  for (std::size_t i = 0; i < binding.program.steps.size(); ++i) {
-    const plan::Step& step = binding.program.steps[i];
-    Borrow& borrow = binding.borrows.emplace_back();
-    if (step.op != plan::Op::send) continue;
-    // Out of place nothing ever overwrites the input.
-    const bool from_input = (step.flags & plan::kFromInput) != 0;
-    transport::Link* link = binding.links.at(step.peer);
-    if ((!stable[i] && !from_input) || link->caps().borrow_bytes == 0) continue;
-    const transport::Transport* transport = links.transport_to(step.peer);
-    if (lending == nullptr) lending = transport;
-    if (transport != lending) continue;
-    borrow = {.bytes = link->caps().borrow_bytes, .in_place = stable[i]};
-    binding.lender = link;
-    binding.borrow_bytes = borrow.bytes;
+  const auto& steps = binding.program.steps;
+  binding.borrows.resize(steps.size());
+  for (const transport::Transport* transport : links.transports()) {
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      const plan::Step& step = steps[i];
+      if (step.op != plan::Op::send || links.transport_to(step.peer) != transport) continue;
+      // Out of place nothing ever overwrites the input.
+      const bool from_input = (step.flags & plan::kFromInput) != 0;
+      transport::Link* link = binding.links.at(step.peer);
+      if ((!stable[i] && !from_input) || link->caps().borrow_bytes == 0) continue;
+      binding.borrows[i] = {.bytes = link->caps().borrow_bytes, .in_place = stable[i]};
+      binding.lender = link;
+      binding.borrow_bytes = binding.borrows[i].bytes;
+    }
+    if (binding.lender != nullptr) return;
   }
 }
 

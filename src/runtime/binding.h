@@ -36,6 +36,8 @@ class Links {
   // alike, is passed over for the next one with a notice.
   Result<transport::Link*> link(int peer);
   int lanes() const { return lanes_; }
+  // Best first.
+  const std::vector<transport::Transport*>& transports() const { return transports_; }
 
  private:
   std::vector<transport::Transport*> transports_;

@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "plan/cost.h"
 #include "plan/layout.h"
 #include "plan/partition.h"
 #include "plan/program.h"
@@ -24,7 +25,7 @@ class Tiling {
   // How an operation may be cut.
   struct Grain {
     std::size_t message_bytes_max = 0;  // the largest message that a port takes
-    std::int64_t tile_bytes_min = 0;    // plan::LinkModel's
+    std::int64_t tile_bytes_min = plan::LinkModel().tile_bytes_min;
     int lanes = 1;
   };
   void begin(const Operation& operation, const plan::Program& program, int rank, int size,

@@ -5,6 +5,9 @@
 // the message is part of, so that ranks whose calls do not match find out where their data first
 // meets. Nothing here blocks, allocates or builds text. A port belongs to one thread at a time; its
 // other end lives in another thread or process.
+//
+// Memory of the caller that was sent from or offered is used by calls of the port alone, and
+// destroying the link is none: who has failed calls nothing any more and may free it.
 #pragma once
 
 #include <cstddef>

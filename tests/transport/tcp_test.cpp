@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -160,16 +161,18 @@ TEST_F(Tcp, OfferedMessagesMayArriveInAnyPieces) {
 }
 
 // Header, payload and padding of lent memory lie in three places; the kernel may stop in each.
-TEST_F(Tcp, LentMessagesAreSentWholeThroughASmallBuffer) {
+TEST_F(Tcp, LentMessagesAreSentWholeWhereverTheKernelStops) {
   connect(1);
-  constexpr std::size_t kMessages = 40;
+  constexpr std::size_t kMessages = 400;  // more than the kernel holds
   Random random(test::test_seed());
   std::vector<std::vector<std::byte>> messages;
   for (std::size_t i = 0; i < kMessages; ++i) {
     messages.emplace_back(random.below(kTcpCaps.slot_bytes));
     fill_pattern(messages.back(), i);
   }
+  std::promise<void> stopped;  // the kernel takes no more: from then on it is read
   auto read = std::async(std::launch::async, [&] {
+    stopped.get_future().wait();
     for (std::size_t i = 0; i < kMessages; ++i) {
       std::vector<std::byte> got(frame_bytes(messages[i].size()));
       ASSERT_TRUE(recv_all(peer(0), got, soon()).ok());
@@ -188,14 +191,75 @@ TEST_F(Tcp, LentMessagesAreSentWholeThroughASmallBuffer) {
   const Registration* memory = link_->acquire(messages[0].data(), messages[0].size());
   ASSERT_NE(memory, nullptr);
   const Deadline deadline = soon();
+  int refused = 0;
   for (std::size_t i = 0; i < kMessages && !deadline.passed();) {
-    if (port.send_from(messages[i], *memory, 0)) ++i;
+    if (port.send_from(messages[i], *memory, 0)) {
+      ++i;
+    } else if (++refused == 1) {
+      stopped.set_value();
+    }
   }
+  EXPECT_GT(refused, 0) << "the kernel never stopped";
+  if (refused == 0) stopped.set_value();
   while (!port.flush() && !deadline.passed()) {
   }
   EXPECT_TRUE(port.flush());
   link_->release(memory);
   read.get();
+}
+
+// The rest of a message whose call has failed goes nowhere, nor do messages behind it.
+TEST_F(Tcp, OfferedMemoryIsNotWrittenWhenTheLinkIsDestroyed) {
+  constexpr std::byte kFreed{0xee};
+  connect(1);
+  const auto one = frame(FrameKind::message, 100'000, 0);
+  std::vector<std::byte> memory(100'000);
+  from_peer(std::span(one).first(50'000));
+  const Deadline deadline = soon();
+  while (memory[40'000] != one[sizeof(FrameHeader) + 40'000] && !deadline.passed()) {
+    link_->recv_port(0).offer(memory);
+    EXPECT_EQ(link_->recv_port(0).peek().data(), nullptr);
+  }
+  std::fill(memory.begin(), memory.end(), kFreed);
+  from_peer(std::span(one).subspan(50'000));
+  link_.reset();
+  EXPECT_EQ(std::count(memory.begin(), memory.end(), kFreed), 100'000);
+}
+
+// Both directions name this rank's call as what to look at.
+TEST_F(Tcp, MemoryThatCannotBeUsedIsNotThePeersFault) {
+  constexpr std::size_t kBytes = 64 * 1024;
+  void* const nothing = ::mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(nothing, MAP_FAILED);
+  const std::span memory(static_cast<std::byte*>(nothing), kBytes);
+  const auto expect_reason = [&] {
+    EXPECT_EQ(link_->send_port(0).state(), PortState::broken);
+    EXPECT_THAT(reason(), AllOf(HasSubstr("memory that this rank itself passed cannot be read or "
+                                          "written: check the addresses and counts of its call"),
+                                HasSubstr("(errno 14) on lane 0 to rank 1 (host beta")));
+  };
+  connect(1);
+  const Registration* registered = link_->acquire(memory.data(), kBytes);
+  ASSERT_TRUE(link_->send_port(0).send_from(memory, *registered, 0));
+  (void)link_->send_port(0).flush();
+  expect_reason();
+
+  peers_.clear();
+  connect(1);
+  // The header comes first, so that no part of the payload lies in the port's own buffer.
+  const auto one = frame(FrameKind::message, kBytes, 0);
+  from_peer(std::span(one).first(sizeof(FrameHeader)));
+  RecvPort& port = link_->recv_port(0);
+  const Deadline deadline = soon();
+  bool sent = false;
+  while (port.state() == PortState::open && !deadline.passed()) {
+    port.offer(memory);
+    EXPECT_EQ(port.peek().data(), nullptr);
+    if (!sent) from_peer(std::span(one).subspan(sizeof(FrameHeader)));
+    sent = true;
+  }
+  expect_reason();
+  ::munmap(nothing, kBytes);
 }
 
 // A call that fails leaves messages behind; its caller may free the memory before the link goes.

@@ -25,6 +25,11 @@ TcpRecvPort::TcpRecvPort(int fd, const Caps& caps)
       begin_(kFirstFrameAt),
       end_(kFirstFrameAt) {}
 
+void TcpRecvPort::offer(std::span<std::byte> place) {
+  assert(!placed_ || (place.data() == offered_.data() && place.size() == offered_.size()));
+  offered_ = place;
+}
+
 std::span<const std::byte> TcpRecvPort::peek() {
   while (!have_message()) {
     if (state() != PortState::open || !read_more()) return {};
@@ -35,8 +40,9 @@ std::span<const std::byte> TcpRecvPort::peek() {
 void TcpRecvPort::release() {
   assert(stage_ == Stage::ready);
   // What follows a placed message was read to where a first frame begins.
-  if (payload_ != offered_.data()) begin_ += frame_bytes(payload_bytes_);
+  if (!placed_) begin_ += frame_bytes(payload_bytes_);
   stage_ = Stage::header;
+  placed_ = false;
   offered_ = {};
 }
 
@@ -90,6 +96,7 @@ void TcpRecvPort::place() {
               std::min(placed_bytes_, payload_bytes_));
   begin_ = end_ = kFirstFrameAt;
   stage_ = Stage::placed;
+  placed_ = true;
 }
 
 // Reads once. False when there is nothing more to read for now.

@@ -28,7 +28,7 @@ inline constexpr std::size_t kPlacedBytes = 8192;
 class TcpRecvPort final : public RecvPort {
  public:
   TcpRecvPort(int fd, const Caps& caps);
-  void offer(std::span<std::byte> place) override { offered_ = place; }
+  void offer(std::span<std::byte> place) override;
   std::span<const std::byte> peek() override;
   std::uint64_t tag() const override { return tag_; }
   void release() override;
@@ -69,6 +69,7 @@ class TcpRecvPort final : public RecvPort {
   std::size_t end_;    // of what was read
   Stage stage_ = Stage::header;
   std::span<std::byte> offered_;
+  bool placed_ = false;                 // the next message goes, or went, to where it was offered
   const std::byte* payload_ = nullptr;  // of the message that is ready
   std::size_t payload_bytes_ = 0;       // of the last message whose header is known
   std::size_t placed_bytes_ = 0;        // of the body: what was read of a placed one

@@ -45,8 +45,9 @@ class TcpSendPort final : public SendPort {
   std::uint64_t sequence() const { return sequence_; }
 
  private:
-  static constexpr std::size_t kPayloadAt = 64;  // the header lies in front, payloads are aligned
-  static constexpr std::size_t kSlotsMax = 16;   // frames of one sendmsg()
+  // The header lies in front of the payload, which is aligned.
+  static constexpr std::size_t kPayloadAt = kBufferAlignment;
+  static constexpr std::size_t kSlotsMax = 16;             // frames of one sendmsg()
   static constexpr std::size_t kPartsMax = 3 * kSlotsMax;  // a lent frame is in three pieces
 
   std::byte* payload(std::size_t slot) const { return buffer_.get() + slot * stride_ + kPayloadAt; }

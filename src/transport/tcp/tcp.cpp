@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cassert>
+#include <cerrno>
 #include <mutex>
 #include <string>
 
@@ -30,7 +31,8 @@ std::string remote_text(const Fd& fd) {
   return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), length).text();
 }
 
-// The kernel copies what is sent before it returns, so any memory is as good as registered.
+// The kernel copies what it sends, so any memory is as good as registered. What it did not take yet
+// is read until flush() is true.
 class AnyMemory final : public Registration {};
 constexpr AnyMemory kAnyMemory;
 
@@ -57,7 +59,11 @@ std::string Lane::fault_text() const {
   // An errno says more than the end of the stream that both directions see after it.
   for (const auto& [fault, number] : {std::pair(sender.fault(), sender.fault_errno()),
                                       std::pair(receiver.fault(), receiver.fault_errno())}) {
-    if (fault == Fault::system) return errno_text(number);
+    if (fault != Fault::system) continue;
+    if (number != EFAULT) return errno_text(number);
+    return "memory that this rank itself passed cannot be read or written: check the addresses and "
+           "counts of its call; " +
+           errno_text(number);
   }
   switch (receiver.fault()) {
     case Fault::end:
