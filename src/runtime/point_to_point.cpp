@@ -28,6 +28,10 @@ Fragment fragment(const Transfer& transfer, std::int64_t index, std::size_t slot
 // look at each page are worth it.
 constexpr std::size_t kLyingBytes = 8 << 10;
 
+// Messages of a stream before it is the next one's turn. Few, which stay in the cache; not one,
+// since each turn asks all streams, those too that have nothing to do.
+constexpr int kTurnMessages = 4;
+
 std::int64_t message_count(const Transfer& transfer, std::size_t slot_bytes) {
   const std::size_t messages = (transfer.bytes() + slot_bytes - 1) / slot_bytes;
   return std::max<std::int64_t>(static_cast<std::int64_t>(messages), 1);
@@ -202,7 +206,9 @@ Pass PointToPoint::pass() {
   // In turns, so that what comes in is taken while it is in the cache, and no stream waits for all
   // that another has to move.
   for (Stream& stream : std::span(streams_).first(used_)) {
-    if (!stream.done() && error_.ok() && (stream.sends ? send(stream) : receive(stream))) {
+    for (int turn = 0; turn < kTurnMessages && !stream.done() && error_.ok() &&
+                       (stream.sends ? send(stream) : receive(stream));
+         ++turn) {
       progressed = true;
     }
     done = done && stream.done();
