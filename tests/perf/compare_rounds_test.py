@@ -215,14 +215,19 @@ class Jobs(unittest.TestCase):
             self.assertEqual(sleeper.wait(launch.TIMEOUT_S), -signal.SIGKILL)
             self.assertFalse(left.exists())
 
-
     def test_priority_lasts_as_long_as_the_guard(self):
+        file = pathlib.Path(self.folder.name, "autogroup")
         with mock.patch.object(os, "setpriority") as taken, \
-                mock.patch.object(priority, "set_autogroup") as shared:
-            priority.take(self.guard)
-        taken.assert_called_once_with(os.PRIO_PROCESS, 0, priority.HIGHEST)
-        if priority.autogroup(os.getsid(0)).exists():
-            shared.assert_called_once_with(os.getsid(0), priority.HIGHEST)
+                mock.patch.object(priority, "autogroup", lambda _: file):
+            # Where another comparison of the session took the highest, it knows what was before.
+            for found, left in (("/autogroup-9 nice 5\n", "5"),
+                                ("/autogroup-9 nice -20\n", "/autogroup-9 nice -20\n")):
+                file.write_text(found, encoding="ascii")
+                with Guard() as guard:
+                    priority.take(guard)
+                    self.assertIn(str(priority.HIGHEST), file.read_text(encoding="ascii"))
+                self.assertEqual(file.read_text(encoding="ascii"), left)
+        taken.assert_called_with(os.PRIO_PROCESS, 0, priority.HIGHEST)
         with mock.patch.object(os, "setpriority", side_effect=PermissionError):
             priority.take(self.guard)
 

@@ -24,7 +24,8 @@ def take(guard):
         os.setpriority(os.PRIO_PROCESS, 0, HIGHEST)
         leader = os.getsid(0)
         before = re.search(r"nice (-?\d+)", autogroup(leader).read_text(encoding="ascii"))
-        if before:
+        # Where it is the highest, another comparison of the session took it, and gives it back.
+        if before and int(before[1]) != HIGHEST:
             guard.add("autogroup", f"{leader}:{before[1]}")
             set_autogroup(leader, HIGHEST)
     except OSError:
