@@ -164,7 +164,7 @@ all_reduce, 2 ranks, shm, out of place  allocate()       2             4.00   4.
 class Check(unittest.TestCase):
     def slower(self, private, allocated, limit=1):
         return results.row(point(ranks=2, size=1024),
-                           {OURS: private, OURS_ALLOCATED: allocated, "MPI v3": [4, 4, 4]},
+                           {OURS: private, OURS_ALLOCATED: allocated, "MPI v2.0": [4, 4, 4]},
                            [{FLAG: limit}] * 3)
 
     def test_only_half_is_a_failure(self):
@@ -194,6 +194,33 @@ class Check(unittest.TestCase):
         self.assertIn("FELL all_reduce 1 KiB, 2 ranks, shm, out_of_place, private: Tutti failed\n",
                       text)
         self.assertIn("1 of 2 times fell", text)
+
+    def test_the_best_peer_is_one_that_both_have(self):
+        # Recorded: MPI v2.0 with 4 us, then Other 3 with 8. Now three times as slow.
+        for peer, told in (("Other 3", "best peer 2.67, recorded 8.00; limit 0.33"),
+                           ("MPI v3", "allocated: limit 0.33")):
+            slow = results.row(point(ranks=2, size=1024),
+                               {OURS: [2, 9, 1], OURS_ALLOCATED: [3] * 3, peer: [8] * 3},
+                               [{FLAG: 1}] * 3)
+            text, well = check.verdict([slow], [row()])
+            self.assertFalse(well, peer)
+            self.assertIn(told + ", recorded 1.00\n1 of 2 times fell", text)
+            self.assertEqual(check.fallen([slow], [row()]), [point(ranks=2, size=1024)])
+
+    def test_nothing_to_compare_with(self):
+        alone = results.row(point(ranks=2, size=1024), {OURS: [1], OURS_ALLOCATED: [1]}, [])
+        text, well = check.verdict([alone], [row()])
+        self.assertFalse(well)
+        self.assertIn("private: neither a limit nor a peer that was recorded\n", text)
+
+    def test_what_was_recorded_must_be_measured(self):
+        elsewhere = results.row(point(ranks=4), {OURS: [1]}, [])
+        text, well = check.verdict([row(8)], [row(8), row(64), row(0, "barrier"), elsewhere])
+        self.assertFalse(well)
+        self.assertIn("\nMISSING all_reduce 64 B, 2 ranks, shm, out_of_place\n"
+                      "MISSING barrier 0 B, 2 ranks, shm, out_of_place\n", text)
+        self.assertIn("\n2 points were recorded and not measured now: measure what was recorded",
+                      text)
 
     def test_nothing_in_common(self):
         text, well = check.verdict([row(8)], [row(16)])

@@ -3,11 +3,12 @@
 Machines are noisy, and others are not the recorded one. What others do on a machine only adds time:
 the least times of all rounds are compared. If Tutti has become slower, it has so beside the best
 peer and beside the limit: a point fell if both ratios are below half of the recorded ones, which
-are the medians, or the ratios of the least times if those are less.
+are the medians, or the ratios of the least times if those are less. The best peer is that of the
+peers which both reports have for the point; where there are none, the limit decides alone.
 """
 
 from points import Point, size_text
-from results import is_ours
+from results import is_ours, ratio
 
 TOLERATED = 0.5
 KINDS = {"to_best_peer": "best peer", "to_limit": "limit"}
@@ -21,18 +22,28 @@ def memory(name):
     return "allocated" if name.endswith("allocate()") else "private"
 
 
-def recorded_ratios(row):
-    """(memory, kind) -> ratio, whatever Tutti's version is."""
-    least = least_ratios(row)
-    return {(memory(name), kind): min(found[kind]["median"], least[memory(name), kind])
-            for name, found in row["ratios"].items() for kind in KINDS if found[kind]}
+def peers(row):
+    return {name for name, found in row["programs"].items() if found and not is_ours(name)}
 
 
-def least_ratios(row):
-    """(memory, kind) -> ratio of the least times."""
+def recorded_ratios(row, others):
+    """(memory, kind) -> ratio, whatever Tutti's version is; the best peer is one of `others`."""
+    programs = row["programs"]
+    best = min(others, key=lambda name: programs[name]["median_us"], default=None)
+    found = least_ratios(row, others)
+    for name, ratios in row["ratios"].items():
+        medians = {"to_limit": ratios["to_limit"], "to_best_peer": best and ratio(
+            programs[best]["rounds_us"], programs[name]["rounds_us"])}
+        for kind, one in medians.items():
+            if one:
+                found[memory(name), kind] = min(one["median"], found[memory(name), kind])
+    return found
+
+
+def least_ratios(row, others):
+    """(memory, kind) -> ratio of the least times; the best peer is one of `others`."""
     least = {name: found["min_us"] for name, found in row["programs"].items() if found}
-    over = {"to_best_peer": min((us for name, us in least.items() if not is_ours(name)),
-                                default=None),
+    over = {"to_best_peer": min((least[name] for name in others), default=None),
             "to_limit": row["limit"]["min_us"] if row["limit"] else None}
     return {(memory(name), kind): over[kind] / us for name, us in least.items() if is_ours(name)
             for kind in KINDS if over[kind] is not None and us}
@@ -45,21 +56,34 @@ def measured(row):
 
 def compare(rows, recorded):
     """[(point, memory, {kind: (ratio, recorded one)})] of the ratios that both have; None where
-    Tutti was recorded and now has no time."""
-    known = {point_of(row): recorded_ratios(row) for row in recorded}
+    Tutti was recorded and now has no time. The best peer is one that both have: beside a slower
+    one, which is all that started now, nothing would ever fall."""
+    known = {point_of(row): row for row in recorded}
     found = []
     for row in rows:
-        before, now = known.get(point_of(row), {}), least_ratios(row)
-        for kept in dict.fromkeys(kept for kept, _ in before):
+        old = known.get(point_of(row))
+        if not old:
+            continue
+        others = peers(row) & peers(old)
+        before, now = recorded_ratios(old, others), least_ratios(row, others)
+        for kept in sorted(measured(old), reverse=True):
             both = {kind: (now[kept, kind], before[kept, kind]) for kind in KINDS
                     if (kept, kind) in now and (kept, kind) in before}
-            if both or kept not in measured(row):
-                found.append((point_of(row), kept, both or None))
+            found.append((point_of(row), kept, both if kept in measured(row) else None))
     return found
 
 
+def missing(rows, recorded):
+    """The recorded points, of the transports and ranks that were measured, without a row."""
+    found = {point_of(row) for row in rows}
+    where = {(point.transport, point.ranks) for point in found}
+    return [point for point in map(point_of, recorded)
+            if (point.transport, point.ranks) in where and point not in found]
+
+
 def fell(ratios):
-    return ratios is None or all(now < TOLERATED * before for now, before in ratios.values())
+    """Also where there is none: then nothing is known."""
+    return not ratios or all(now < TOLERATED * before for now, before in ratios.values())
 
 
 def fallen(rows, recorded):
@@ -68,21 +92,30 @@ def fallen(rows, recorded):
                               if ratios and fell(ratios)))
 
 
+def point_text(point):
+    return (f"{point.collective} {size_text(point.size)}, {point.ranks} ranks, {point.transport}, "
+            f"{point.placement}")
+
+
 def line(point, kept, ratios):
     told = "; ".join(f"{KINDS[kind]} {now:.2f}, recorded {before:.2f}"
-                     for kind, (now, before) in (ratios or {}).items()) or "Tutti failed"
-    return (f"{'FELL' if fell(ratios) else 'ok  '} {point.collective} {size_text(point.size)}, "
-            f"{point.ranks} ranks, {point.transport}, {point.placement}, {kept}: {told}")
+                     for kind, (now, before) in (ratios or {}).items())
+    if not told:
+        told = "Tutti failed" if ratios is None else "neither a limit nor a peer that was recorded"
+    return f"{'FELL' if fell(ratios) else 'ok  '} {point_text(point)}, {kept}: {told}"
 
 
 def verdict(rows, recorded):
-    """Text for the terminal, and whether all is well. Peers must be the recorded ones, or their
-    ratios mean something else: a best peer that is missing makes ratios larger, never smaller."""
-    found = compare(rows, recorded)
+    """Text for the terminal, and whether all is well."""
+    found, absent = compare(rows, recorded), missing(rows, recorded)
     if not found:
         return "nothing to check: the recorded report has none of these points", False
     failures = sum(fell(ratios) for _, _, ratios in found)
-    told = (f"{failures} of {len(found)} times fell: both ratios are below half of what was "
-            "recorded, or there is none" if failures else
-            f"{len(found)} times, none of which fell to half of what was recorded")
-    return "\n".join([*(line(*one) for one in found), told]), failures == 0
+    told = [*(line(*one) for one in found), *(f"MISSING {point_text(point)}" for point in absent)]
+    told.append(f"{failures} of {len(found)} times fell: both ratios are below half of what was "
+                "recorded, or there is none" if failures else
+                f"{len(found)} times, none of which fell to half of what was recorded")
+    if absent:
+        told.append(f"{len(absent)} points were recorded and not measured now: measure what was "
+                    "recorded")
+    return "\n".join(told), not failures and not absent
