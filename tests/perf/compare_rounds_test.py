@@ -2,12 +2,14 @@
 
 import contextlib
 import io
+import mmap
 import os
 import pathlib
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from unittest import mock
 
@@ -17,9 +19,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "perf/compare/driver"))
 
 import job as job_module  # noqa: E402  (the path comes first)
+import leftovers  # noqa: E402
 import main  # noqa: E402
 import measure  # noqa: E402
 import priority  # noqa: E402
+import processes  # noqa: E402
 import results  # noqa: E402
 from guard import Guard  # noqa: E402
 from job import Job, JobFailed, Unsupported  # noqa: E402
@@ -151,10 +155,13 @@ class Jobs(unittest.TestCase):
         self.guard = Guard()
         self.addCleanup(self.guard.close)
 
-    def start(self, text):
+    def make(self, text, ranks=1):
         path = program(self.folder.name, text)
-        job = Job("Fake", 1, lambda folder: [([str(path), str(folder)], dict(os.environ))],
-                  self.guard)
+        return Job("Fake", ranks, lambda folder: [([str(path), str(folder)], dict(os.environ))],
+                   self.guard)
+
+    def start(self, text):
+        job = self.make(text)
         self.addCleanup(job.close)
         return job
 
@@ -190,10 +197,8 @@ class Jobs(unittest.TestCase):
 
     def test_a_program_of_another_launcher(self):
         with self.assertRaisesRegex(JobFailed, "rank 0 of 1, not of 2: its launcher is another"):
-            path = program(self.folder.name, 'for r in 0 1; do (exec 4>$1/reply.$r; echo "ready 0 '
-                           '1 $$ Fake" >&4) & done; wait; exec sleep 9\n')
-            Job("Fake", 2, lambda folder: [([str(path), str(folder)], dict(os.environ))],
-                self.guard)
+            self.make('for r in 0 1; do (exec 4>$1/reply.$r; echo "ready 0 1 $$ Fake" >&4) & done; '
+                      'wait; exec sleep 9\n', ranks=2)
 
     def test_a_rank_is_stopped_between_commands(self):
         job = self.start(self.HELLO + 'read -r line <&3; echo "time 1" >&4; read -r line <&3\n')
@@ -202,6 +207,56 @@ class Jobs(unittest.TestCase):
         state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True,
                                text=True, check=False).stdout
         self.assertTrue(state.startswith("T"), state)
+
+    def launcher(self, rank, end=""):
+        """The text of a launcher, which starts a rank, then a helper in its own group that writes
+        its pid, and hangs."""
+        return (f"{end}\n({rank}) &\nsleep 600 & echo $! >{self.folder.name}/helper\n"
+                "while :; do sleep 0.1; done\n")
+
+    def helper(self):
+        return int(pathlib.Path(self.folder.name, "helper").read_text(encoding="ascii"))
+
+    def assert_ended(self, pid):
+        processes.wait([pid], launch.TIMEOUT_S)
+        self.assertFalse(processes.runs(pid))
+
+    # A rank outside its launcher's group, as Open MPI's are.
+    RANK = ("exec setsid sh -c 'exec 3<$0/command.0 4>$0/reply.0; echo \"ready 0 1 $$ Fake\" >&4; "
+            "while :; do sleep 0.1; done' $1")
+
+    def test_a_launcher_that_hangs(self):
+        for trap, status in (("trap 'exit 7' TERM", 7), ("trap '' TERM", -signal.SIGKILL)):
+            job = self.make(self.launcher(self.RANK, trap))
+            with mock.patch.object(job_module, "CLOSE_TIMEOUT_S", 0.1), \
+                    mock.patch.object(processes, "ENDS_WITHIN_S", 0.5):
+                job.close()
+            self.assertEqual(job._processes[0].returncode, status)
+            self.assert_ended(job._pids[0])
+            self.assert_ended(self.helper())
+
+    def test_a_rank_that_is_ready_is_ended_with_those_that_never_are(self):
+        with mock.patch.object(job_module, "START_TIMEOUT_S", 1), \
+                mock.patch.object(job_module, "CLOSE_TIMEOUT_S", 0.1), \
+                mock.patch.object(self.guard, "add", wraps=self.guard.add) as add, \
+                self.assertRaisesRegex(JobFailed, "no answer of rank 1 within 1 s"):
+            self.make(self.launcher(self.RANK.replace("ready 0 1", "ready 0 2")), ranks=2)
+        told = [call.args for call in add.call_args_list]
+        self.assertEqual([kind for kind, _ in told], ["folder", "group", "pid"])
+        self.assert_ended(int(told[-1][1]))
+        self.assert_ended(self.helper())
+
+    def test_the_guard_ends_the_launchers_group(self):
+        path = program(self.folder.name, self.launcher(":", f"trap 'echo asked >{self.folder.name}/"
+                                                            "asked; exit' TERM"))
+        with Guard() as guard:
+            started = subprocess.Popen([str(path)], process_group=0)
+            guard.add("group", str(started.pid))
+            while not pathlib.Path(self.folder.name, "helper").exists():
+                time.sleep(0.01)
+        self.assertEqual(started.wait(launch.TIMEOUT_S), 0)
+        self.assertTrue(pathlib.Path(self.folder.name, "asked").exists())
+        self.assert_ended(self.helper())
 
     def test_the_guard_ends_what_is_left(self):
         with tempfile.TemporaryDirectory() as parent:
@@ -214,6 +269,22 @@ class Jobs(unittest.TestCase):
                 guard.add("folder", str(left))
             self.assertEqual(sleeper.wait(launch.TIMEOUT_S), -signal.SIGKILL)
             self.assertFalse(left.exists())
+
+    def test_the_guard_removes_shared_memory_of_peers(self):
+        folder = pathlib.Path(self.folder.name)
+        names = ("mpich_shm_before", "mpich_shm_left", "vader_segment.left", "mpich_shm_mapped",
+                 "sm_segment.open", "others")
+        with mock.patch.object(leftovers, "FOLDER", folder):
+            (folder / names[0]).touch()
+            with Guard():
+                for name in names[1:]:
+                    (folder / name).write_bytes(b"12345678")
+                with open(folder / "mpich_shm_mapped", "rb") as file:
+                    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                opened = open(folder / "sm_segment.open", "rb")
+            with mapped, opened:
+                left = {path.name for path in folder.iterdir()}
+        self.assertEqual(left, {names[0], *names[3:]})
 
     def test_priority_lasts_as_long_as_the_guard(self):
         file = pathlib.Path(self.folder.name, "autogroup")

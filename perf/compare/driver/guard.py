@@ -10,17 +10,13 @@ import shutil
 import signal
 import subprocess
 
+import leftovers
 import priority
+import processes
 
 
 def undo(kind, what):
-    if kind == "pid":
-        for number in (signal.SIGKILL, signal.SIGCONT):
-            try:
-                os.kill(int(what), number)
-            except ProcessLookupError:
-                return
-    elif kind == "folder":
+    if kind == "folder":
         shutil.rmtree(what, ignore_errors=True)
     elif kind == "autogroup":
         with contextlib.suppress(OSError):  # the session is over
@@ -29,16 +25,17 @@ def undo(kind, what):
         # Launchers' daemons too live in it.
         inside = subprocess.run(["ip", "netns", "pids", what], capture_output=True, text=True,
                                 check=False)
-        for pid in inside.stdout.split():
-            undo("pid", pid)
+        processes.send(map(int, inside.stdout.split()), signal.SIGKILL)
         subprocess.run(["ip", "netns", "delete", what], check=False, stderr=subprocess.DEVNULL)
 
 
 class Guard:
-    """Things are undone in reverse order. A context: its end, or that of the process, undoes all
-    that was not released."""
+    """Processes are ended first, then other things are undone in reverse order, and at last files of
+    shared memory are removed that peers left since the start. A context: its end, or that of the
+    process, undoes all that was not released."""
 
     def __init__(self):
+        files = leftovers.found()
         reading, self._pipe = os.pipe()
         self._child = os.fork()
         if self._child == 0:
@@ -46,11 +43,12 @@ class Guard:
             os.setsid()  # what interrupts the coordinator does not reach this process
             with os.fdopen(reading) as lines:
                 _wait_and_undo(lines)
+            leftovers.remove(files)
             os._exit(0)
         os.close(reading)
 
     def add(self, kind, what):
-        """kind: pid, folder, autogroup or netns."""
+        """kind: group (a launcher, which leads it), pid, folder, autogroup or netns."""
         os.write(self._pipe, f"add {kind} {what}\n".encode())
 
     def release(self, kind, what):
@@ -75,5 +73,9 @@ def _wait_and_undo(lines):
             things.append((kind, what))
         elif (kind, what) in things:
             things.remove((kind, what))
+    groups, ranks = ([int(what) for kind, what in things if kind == wanted]
+                     for wanted in ("group", "pid"))
+    processes.end(groups, ranks)
     for kind, what in reversed(things):
-        undo(kind, what)
+        if kind not in ("group", "pid"):
+            undo(kind, what)

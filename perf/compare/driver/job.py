@@ -8,9 +8,12 @@ import subprocess
 import tempfile
 import time
 
+import processes
+
 START_TIMEOUT_S = 60
 # Of a command. Who hangs costs the comparison so much, once.
 ANSWER_TIMEOUT_S = 60
+CLOSE_TIMEOUT_S = 5
 
 
 class JobFailed(Exception):
@@ -61,29 +64,32 @@ class Job:
                     stderr=self._log, process_group=0)
             except OSError as failure:
                 raise JobFailed(f"{self.name} cannot be started: {failure}") from None
-            self._guard.add("pid", str(process.pid))
+            self._guard.add("group", str(process.pid))
             self._processes.append(process)
-        for line in self._answers(START_TIMEOUT_S):
-            word, rank, ranks, pid, version = line.split(" ", 4)
-            if word != "ready" or int(ranks) != self.ranks:
-                raise JobFailed(f"{self.name} started as rank {rank} of {ranks}, not of "
-                                f"{self.ranks}: its launcher is another library's")
-            self._guard.add("pid", pid)
-            self._pids.append(int(pid))
-            self.version = version
-        self._signal(signal.SIGSTOP)
+        self._answers(START_TIMEOUT_S, self._ready)
+        processes.send(self._pids, signal.SIGSTOP)
+
+    def _ready(self, line):
+        """As soon as a rank says so: others may never do."""
+        word, rank, ranks, pid, version = line.split(" ", 4)
+        self._guard.add("pid", pid)
+        self._pids.append(int(pid))
+        self.version = version
+        if word != "ready" or int(ranks) != self.ranks:
+            raise JobFailed(f"{self.name} started as rank {rank} of {ranks}, not of "
+                            f"{self.ranks}: its launcher is another library's")
 
     def ask(self, command):
         """The answers of all ranks in rank order."""
-        self._signal(signal.SIGCONT)
+        processes.send(self._pids, signal.SIGCONT)
         for pipe in self._commands:
             os.write(pipe, command.encode() + b"\n")
         try:
             answers = self._answers(ANSWER_TIMEOUT_S)
         except JobFailed:
-            self._signal(signal.SIGKILL)
+            processes.send(self._pids, signal.SIGKILL)
             raise
-        self._signal(signal.SIGSTOP)
+        processes.send(self._pids, signal.SIGSTOP)
         for answer in answers:
             word, _, rest = answer.partition(" ")
             if word == "unsupported":
@@ -96,8 +102,8 @@ class Job:
         """The time of the rank that takes longest."""
         return max(float(answer.split()[1]) for answer in self.ask(command))
 
-    def _answers(self, timeout_s):
-        """One line of each rank."""
+    def _answers(self, timeout_s, heard=lambda line: None):
+        """One line of each rank, which is told to `heard` as it comes."""
         lines = [None] * self.ranks
         deadline = time.monotonic() + timeout_s
         poll = select.poll()
@@ -111,6 +117,7 @@ class Job:
                 if newline:
                     lines[rank], self._pending[rank] = line.decode(errors="replace"), rest
                     poll.unregister(pipe)
+                    heard(lines[rank])
                 elif event & select.POLLHUP:
                     raise JobFailed(self._why(f"rank {rank} ended"))
             ended = [process for process in self._processes if process.poll() is not None]
@@ -127,27 +134,19 @@ class Job:
         said = " ".join(self._log.read()[-800:].split())
         return f"{self.name}: {what}" + (f": {said}" if said else "")
 
-    def _signal(self, number):
-        for pid in self._pids:
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                pass
-
     def close(self):
-        """Lets the ranks end by themselves; kills what has not ended soon."""
-        self._signal(signal.SIGCONT)
+        """Lets the ranks end by themselves; ends what has not soon, or not well."""
+        processes.send(self._pids, signal.SIGCONT)
         for pipe in (*self._commands, *self._replies):
             os.close(pipe)
-        deadline = time.monotonic() + 5
+        leaders = [process.pid for process in self._processes]
+        processes.wait(leaders, CLOSE_TIMEOUT_S)
+        if any(process.poll() != 0 for process in self._processes):
+            processes.end(leaders, self._pids)
         for process in self._processes:
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                self._signal(signal.SIGKILL)
-                process.kill()
-                process.wait()
-        for pid in (*self._pids, *(process.pid for process in self._processes)):
+            process.wait()
+            self._guard.release("group", str(process.pid))
+        for pid in self._pids:
             self._guard.release("pid", str(pid))
         self._log.close()
         self._guard.release("folder", str(self._folder))
