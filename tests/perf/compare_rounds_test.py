@@ -188,8 +188,31 @@ class Jobs(unittest.TestCase):
         with mock.patch.object(job_module, "ANSWER_TIMEOUT_S", 0.5):
             with self.assertRaisesRegex(JobFailed, "^Fake: no answer of rank 0 within 0.5 s$"):
                 job.ask("a")
+        self.assertTrue(job.hung)
         # It takes no core from the others.
         self.assertEqual(job._processes[0].wait(launch.TIMEOUT_S), -signal.SIGKILL)
+
+    def test_who_hung_is_not_started_again(self):
+        started, hung, problems = [], set(), []
+        mpich, gloo = main.wanted(["mpich", "gloo"])
+
+        def start(name, *_):
+            started.append(name)
+            if name == gloo.name:
+                raise job_module.Hung("no answer")
+            return mock.Mock(version=name, hung=False)
+
+        at = mock.Mock(transport="shm", ranks=2, build=pathlib.Path("/"))
+        args = mock.Mock(peers=["mpich", "gloo"])
+        with mock.patch.object(main, "Job", side_effect=start), \
+                mock.patch.object(pathlib.Path, "exists", return_value=True):
+            for _ in range(2):
+                main.start_all(args, at, self.guard, contextlib.ExitStack(), problems, hung)
+        self.assertEqual(hung, {gloo})
+        self.assertEqual(started, ["Tutti", "limits", mpich.name, gloo.name,
+                                   "Tutti", "limits", mpich.name])
+        self.assertEqual(problems, ["Gloo is not compared: no answer",
+                                    "Gloo is not compared: it hung before"])
 
     def test_a_program_that_cannot_be_started(self):
         with self.assertRaisesRegex(JobFailed, "Fake cannot be started: .*No such file"):

@@ -20,6 +20,10 @@ class JobFailed(Exception):
     """What happened, for the program's row of the report."""
 
 
+class Hung(JobFailed):
+    """It did not answer in time."""
+
+
 class Unsupported(Exception):
     """The library has no such collective."""
 
@@ -33,6 +37,7 @@ class Job:
         self.name = name
         self.ranks = ranks
         self.version = name
+        self.hung = False
         self._guard = guard
         self._pids = []
         self._folder = pathlib.Path(tempfile.mkdtemp(prefix="tutti-compare-"))
@@ -86,7 +91,8 @@ class Job:
             os.write(pipe, command.encode() + b"\n")
         try:
             answers = self._answers(ANSWER_TIMEOUT_S)
-        except JobFailed:
+        except JobFailed as failure:
+            self.hung = isinstance(failure, Hung)
             processes.send(self._pids, signal.SIGKILL)
             raise
         processes.send(self._pids, signal.SIGSTOP)
@@ -125,7 +131,7 @@ class Job:
                 raise JobFailed(self._why(f"it ended with status {ended[0].returncode}"))
             if time.monotonic() > deadline:
                 late = ", ".join(str(rank) for rank, line in enumerate(lines) if line is None)
-                raise JobFailed(self._why(f"no answer of rank {late} within {timeout_s} s"))
+                raise Hung(self._why(f"no answer of rank {late} within {timeout_s} s"))
         return lines
 
     def _why(self, what):

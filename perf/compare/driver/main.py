@@ -22,7 +22,7 @@ import priority
 import results
 import table
 from guard import Guard
-from job import Job, JobFailed
+from job import Hung, Job, JobFailed
 from measure import Contender, LimitJobs, Rounds
 from peers import LIMITS, PEERS, SOCKETS, TUTTI, Placement
 
@@ -65,8 +65,9 @@ def machine():
             "system": f"{platform.system()} {platform.release()}"}
 
 
-def start(peer, at, ranks, guard, problems):
-    """The running program of a peer, or nothing and a sentence on why."""
+def start(peer, at, ranks, guard, problems, hung):
+    """The running program of a peer, or nothing and a sentence on why. `hung` are the peers that did
+    not answer in time; a late start makes this one of them."""
     why = peer.why_not(at)
     if why:
         problems.append(f"{peer.name} is not compared: {why}")
@@ -79,6 +80,8 @@ def start(peer, at, ranks, guard, problems):
         return Job(peer.name, ranks, lambda folder: peer.launches(at, program, folder), guard)
     except JobFailed as failure:
         problems.append(f"{peer.name} is not compared: {failure}")
+        if isinstance(failure, Hung):
+            hung.add(peer)
         return None
 
 
@@ -101,13 +104,17 @@ def network_of(args, ranks, guard):
     return networks.Namespaces(ranks, args.rate, guard, folder)
 
 
-def start_all(args, at, guard, running, problems):
-    """peer -> running job. Those of Tutti and of the limits must be there."""
+def start_all(args, at, guard, running, problems, hung):
+    """peer -> running job. Those of Tutti and of the limits must be there; another one that hung
+    before is not started again, since each wait takes a minute."""
     needed = (TUTTI, LIMITS, *([SOCKETS] if at.transport == "tcp" else []))
     jobs = {}
     for peer in (*needed, *wanted(args.peers)):
+        if peer in hung and peer not in needed:
+            problems.append(f"{peer.name} is not compared: it hung before")
+            continue
         ranks = {LIMITS: 1, SOCKETS: 2}.get(peer, at.ranks)
-        job = start(peer, at, ranks, guard, problems)
+        job = start(peer, at, ranks, guard, problems, hung)
         if job:
             running.callback(job.close)
             if job.version in [other.version for other in jobs.values()]:
@@ -137,7 +144,7 @@ def measure_fallen_again(rounds, count, recorded):
         rounds.run(fallen, count, lambda *_: None)
 
 
-def measure(args, transport, ranks, guard, document, recorded):
+def measure(args, transport, ranks, guard, document, recorded, hung):
     """Measures all points of one transport and number of ranks, and adds them to the document."""
     wanted_points = points.points(args.collectives, ranks, transport, args.placements,
                                   (args.smallest, args.largest, args.factor))
@@ -149,7 +156,7 @@ def measure(args, transport, ranks, guard, document, recorded):
     at = Placement(ranks, transport, tuple(sorted(os.sched_getaffinity(0))), args.largest,
                    args.build, args.build / "peers", network)
     with contextlib.ExitStack() as running:
-        jobs = start_all(args, at, guard, running, document["problems"])
+        jobs = start_all(args, at, guard, running, document["problems"], hung)
         limits = LimitJobs(jobs.pop(LIMITS), jobs.pop(SOCKETS, None),
                            (lambda: iperf.bytes_per_us(network)) if args.rate else None)
         contenders = [Contender(jobs[TUTTI], "private")]
@@ -165,6 +172,7 @@ def measure(args, transport, ranks, guard, document, recorded):
         finally:
             # Who interrupts a long run still gets what it has measured.
             progress.end()
+            hung |= {peer for peer, job in jobs.items() if job.hung}
             document["rows"] += results.rows(rounds.times, rounds.limit_times)
             document["problems"] += rounds.problems
             document["settings"].append(settings(at, jobs, limits))
@@ -221,8 +229,9 @@ def main(arguments, description):
     try:
         with Guard() as guard:
             priority.take(guard)
+            hung = set()  # peers
             for transport, ranks in itertools.product(args.transport, args.ranks):
-                measure(args, transport, ranks, guard, document, recorded)
+                measure(args, transport, ranks, guard, document, recorded, hung)
     except (JobFailed, networks.NetworkFailed) as failure:
         print(failure, file=sys.stderr)
         return 1
