@@ -30,9 +30,9 @@ def undo(kind, what):
 
 
 class Guard:
-    """Processes are ended first, then other things are undone in reverse order, and at last files of
-    shared memory are removed that peers left since the start. A context: its end, or that of the
-    process, undoes all that was not released."""
+    """Processes are ended first, then other things are undone in reverse order, and at last files
+    of shared memory are removed that peers left since the start. A context: its end, or that of
+    the process, undoes all that was not released."""
 
     def __init__(self):
         files = leftovers.found()

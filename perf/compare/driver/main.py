@@ -66,8 +66,8 @@ def machine():
 
 
 def start(peer, at, ranks, guard, problems, hung):
-    """The running program of a peer, or nothing and a sentence on why. `hung` are the peers that did
-    not answer in time; a late start makes this one of them."""
+    """The running program of a peer, or nothing and a sentence on why. One that did not answer in
+    time is added to `hung`."""
     why = peer.why_not(at)
     if why:
         problems.append(f"{peer.name} is not compared: {why}")
