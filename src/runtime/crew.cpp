@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <system_error>
 
 #include "base/block_signals.h"
 #include "base/error.h"
@@ -52,22 +51,29 @@ Result<std::unique_ptr<Crew>> Crew::create(int threads) {
   crew->workers_.reserve(static_cast<std::size_t>(std::max(threads - 1, 0)));
   const BlockSignals blocked;
   for (int thread = 1; thread < threads; ++thread) {
-    try {
-      crew->workers_.emplace_back([self = crew.get(), thread] { self->serve(thread); });
-    } catch (const std::system_error& failed) {
+    Worker& worker = crew->workers_.emplace_back(Worker{crew.get(), thread, {}});
+    const auto begin = [](void* self) -> void* {
+      static_cast<Worker*>(self)->crew->serve(static_cast<Worker*>(self)->thread);
+      return nullptr;
+    };
+    if (const int failed = ::pthread_create(&worker.id, nullptr, begin, &worker); failed != 0) {
+      crew->workers_.pop_back();
       return error(Code::unavailable,
                    "cannot start thread {} of the {} that copy and reduce: {}; raise the limits on "
                    "threads and memory (ulimit -u, ulimit -v, pids.max), or set TUTTI_THREADS=1",
-                   thread + 1, threads, failed.what());
+                   thread + 1, threads, errno_text(failed));
     }
-    ::pthread_setname_np(crew->workers_.back().native_handle(), "tutti-crew");
+    ::pthread_setname_np(worker.id, "tutti-crew");
   }
   return crew;
 }
 
+Crew::Crew() : process_(::getpid()) {}
+
 Crew::~Crew() {
   dismiss();
-  for (std::thread& worker : workers_) worker.join();
+  if (::getpid() != process_) return;
+  for (const Worker& worker : workers_) ::pthread_join(worker.id, nullptr);
 }
 
 void Crew::dismiss() noexcept {

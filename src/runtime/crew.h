@@ -10,18 +10,21 @@
 // and then sleep. Only blocks of long operations wake them.
 //
 // Lifetime: a communicator's. dismiss() is for any thread, all else for one at a time. Workers run
-// where the thread that made them may (its CPUs), block all signals and hold no lock. One that the
-// kernel wakes up on the caller's CPU moves to another.
+// where the thread that made them may (its CPUs), block all signals and hold no lock. A forked child
+// has no workers: there the caller does all. One that the kernel wakes up on the caller's CPU moves
+// to another.
 // Cost of dividing a block: no allocation or lock; of system calls, one that wakes sleepers, if
 // there are any (on a virtual machine it took 12 us, and the worker came 20 us later).
 #pragma once
+
+#include <pthread.h>
+#include <sys/types.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "tutti/status.h"
@@ -74,7 +77,13 @@ class Crew {
     (*static_cast<const Work*>(work))(thread, begin, bytes);
   }
 
-  Crew() = default;
+  struct Worker {
+    Crew* crew;
+    int thread;  // 1 to threads() - 1
+    ::pthread_t id;
+  };
+
+  Crew();
   void run(Call call, const void* work, std::int64_t bytes, std::int64_t share_bytes);
   // Takes a share of the block, and does it. False when there is none left.
   bool take_share(int thread);
@@ -103,7 +112,8 @@ class Crew {
   alignas(kCacheLine) std::atomic<std::int32_t> sleepers_{0};
   std::atomic<std::uint32_t> bell_{0};
   std::atomic<bool> dismissed_{false};
-  std::vector<std::thread> workers_;
+  std::vector<Worker> workers_;
+  const ::pid_t process_;  // whose threads they are
 };
 
 }  // namespace tutti::runtime
