@@ -12,9 +12,9 @@ namespace tutti::runtime {
 
 namespace {
 
-// Largest message of the all-reduce in one step of the board: longer ones are taken where they lie,
-// if they were allocated.
-constexpr std::int64_t kSmallBytes = 2 << 10;
+// Longer messages of an all-reduce are taken where they lie, if they were allocated.
+constexpr std::int64_t kNeverDirectBytes = 1 << 10;
+static_assert(kNeverDirectBytes <= static_cast<std::int64_t>(kNoteBytes));
 
 // From here on a reduce among as many ranks shares the work out; among fewer the root is as fast.
 constexpr std::int64_t kSharedReduceBytes = 256 << 10;
@@ -35,20 +35,19 @@ std::int64_t own_bytes(const Operation& operation, int ranks) {
 
 }  // namespace
 
-Engine::Engine(transport::Node& node, Crew& crew, Board board)
+Engine::Engine(transport::Node& node, Crew& crew, Board board, bool crowded)
     : crew_(crew),
       board_(std::move(board)),
-      reach_(node, board_, crew),
+      reach_(node, board_, crew, crowded),
       exchange_(board_, reach_, crew),
-      lines_(board_),
+      short_(board_),
       tiles_(board_, reach_, crew),
-      direct_(board_, reach_, crew),
-      sources_(static_cast<std::size_t>(board_.ranks())) {}
+      direct_(board_, reach_, crew) {}
 
 Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Crew& crew, Waiter& joining,
                                                Waiter& waiter, Control& control) {
   TUTTI_TRY_ASSIGN(Board board, Board::create(node, joining, control));
-  std::unique_ptr<Engine> engine(new Engine(node, crew, std::move(board)));
+  std::unique_ptr<Engine> engine(new Engine(node, crew, std::move(board), waiter.crowded()));
   const Call start{.collective = Collective::barrier};
   engine->board_.enter(start);
   TUTTI_TRY(engine->reach_.probe());
@@ -59,20 +58,14 @@ Result<std::unique_ptr<Engine>> Engine::create(transport::Node& node, Crew& crew
 Status Engine::run(const Operation& operation, const Call& call) {
   board_.enter(call);
   if (operation.collective == Collective::barrier) return barrier();
-  if (Lines::fit(operation, board_.ranks())) return lines_.run(operation);
+  if (operation.collective == Collective::all_reduce) return all_reduce(operation);
+  if (ShortMessages::fit(operation, board_.ranks())) return short_.run(operation);
   if (crew_.threads() > 1) crew_.expect(own_bytes(operation, board_.ranks()));
-  switch (operation.collective) {
-    case Collective::all_reduce:
-      return all_reduce(operation);
-    case Collective::reduce:
-      if (board_.ranks() >= kSharedReduceRanks && operation.bytes() >= kSharedReduceBytes &&
-          operation.reduction.factor_kind() == Reduction::Factor::none) {
-        return tiles_.run(operation);
-      }
-      return exchange_.run(operation);
-    default:
-      return exchange_.run(operation);
-  }
+  const bool shared = operation.collective == Collective::reduce &&
+                      board_.ranks() >= kSharedReduceRanks &&
+                      operation.bytes() >= kSharedReduceBytes &&
+                      operation.reduction.factor_kind() == Reduction::Factor::none;
+  return shared ? tiles_.run(operation) : exchange_.run(operation);
 }
 
 Status Engine::barrier() {
@@ -83,9 +76,10 @@ Status Engine::barrier() {
 
 Status Engine::all_reduce(const Operation& operation) {
   const bool scales = operation.reduction.factor_kind() != Reduction::Factor::none;
-  if (operation.bytes() <= kSmallBytes) {
-    return scales ? exchange_.run(operation) : all_reduce_small(operation);
+  if (operation.bytes() <= kNeverDirectBytes) {
+    return scales ? exchange_.run(operation) : short_.run(operation);
   }
+  if (crew_.threads() > 1) crew_.expect(own_bytes(operation, board_.ranks()));
   if (!scales) return all_reduce_large(operation);
   // The output holds the products, and they are summed in place.
   crew_.divide(operation.bytes(), kCopyShareBytes, [&](int, std::int64_t begin, std::int64_t n) {
@@ -99,27 +93,19 @@ Status Engine::all_reduce(const Operation& operation) {
   return all_reduce_large(sum);
 }
 
-Status Engine::all_reduce_small(const Operation& operation) {
-  const std::uint64_t step = board_.take_steps(1);
-  TUTTI_TRY(board_.post(step, operation.send, operation.bytes()));
-  TUTTI_TRY(board_.wait_everyone(step));
-  for (int rank = 0; rank < board_.ranks(); ++rank) {
-    sources_[static_cast<std::size_t>(rank)] = board_.data(rank, step);
-  }
-  sources_[static_cast<std::size_t>(board_.rank())] = operation.send;
-  device::kernels(operation.type, operation.reduction.op())
-      .reduce_many(operation.recv, sources_.data(), board_.ranks(),
-                   static_cast<std::size_t>(operation.count), board_.ranks(),
-                   device::Store::cached);
-  // Who needs to know hears of it with this rank's next post, or when it waits.
-  board_.consume(step, /*quiet=*/true);
-  return {};
-}
-
+// Where its buffers lie, if all have allocated theirs, or else through notes or tiles.
 Status Engine::all_reduce_large(const Operation& operation) {
+  const bool in_notes = ShortMessages::fit(operation, board_.ranks());
+  const std::uint64_t step = board_.next_step();
+  const std::uint64_t tiles = tiles_.before();
+  const auto copies = [&](const EngineArea& area) {
+    return in_notes ? area.line_of(step).step.load(std::memory_order_acquire) >= step
+                    : area.staged[tiles % 2].tiles.load(std::memory_order_acquire) > tiles;
+  };
   const auto run = [&]() -> Status {
-    TUTTI_TRY_ASSIGN(const bool all, direct_.announce(operation, tiles_.before()));
-    return all ? direct_.run(operation) : tiles_.run(operation);
+    TUTTI_TRY_ASSIGN(const bool all, direct_.announce(operation, copies));
+    if (all) return direct_.run(operation);
+    return in_notes ? short_.run(operation) : tiles_.run(operation);
   };
   Status status = run();
   if (!status.ok()) direct_.leave(status);

@@ -8,7 +8,7 @@
 
 #include "base/deadline.h"
 #include "base/try.h"
-#include "device/reduce.h"
+#include "runtime/engine_copy.h"
 #include "runtime/tag.h"
 #include "transport/doorbell.h"
 
@@ -39,13 +39,14 @@ std::uint64_t Board::take_steps(std::int64_t count) {
   return first;
 }
 
-Status Board::claim(std::uint64_t step, bool slot) {
-  std::uint64_t& line_held = line_held_[step % kLines];
-  std::uint64_t& slot_held = slot_held_[step % kSlots];
-  const std::uint64_t held = slot ? std::max(line_held, slot_held) : line_held;
+Status Board::claim(std::uint64_t step, Where where) {
+  std::uint64_t* const line = &line_held_[step % kLines];
+  std::uint64_t* const room = where == Where::note   ? &note_held_[step % kNotes]
+                              : where == Where::slot ? &slot_held_[step % kSlots]
+                                                     : line;
+  const std::uint64_t held = std::max(*line, *room);
   if (consumed_ < held) TUTTI_TRY(wait_consumed(held));
-  line_held = step;
-  if (slot) slot_held = step;
+  *line = *room = step;
   return {};
 }
 
@@ -60,14 +61,10 @@ void Board::publish(std::uint64_t step, Where where) {
 
 Status Board::post(std::uint64_t step, const void* data, std::int64_t bytes) {
   const auto size = static_cast<std::size_t>(bytes);
-  const bool fits = size <= kInlineBytes;
-  TUTTI_TRY(claim(step, !fits));
-  if (!fits) {
-    device::copy(mine().slot_of(step), data, size, device::Store::cached);
-  } else if (size > 0) {
-    std::memcpy(mine().line_of(step).data, data, size);
-  }
-  publish(step, fits ? Where::line : Where::slot);
+  const Where where = room_for(bytes);
+  TUTTI_TRY(claim(step, where));
+  if (size > 0) copy_block(room(me_, step, where), data, bytes, device::Store::cached);
+  publish(step, where);
   return {};
 }
 

@@ -6,11 +6,11 @@
 // its own reads included, says that it has consumed the step: at once where a rank used its slot,
 // else when enough calls have gone by.
 //
-//   post:     claim(), fill it; publish().         One line written, and a slot.
+//   post:     claim(), fill it; publish().         One line written, and a note or a slot.
 //   take:     wait(), post(); in the end consume().  One transfer of the line from core to core.
 //
-// A line serves the steps s, s + kLines, ..., and a slot s, s + kSlots, ...: claim() waits until
-// all have consumed the step that was in it last. That all have is mostly known without a look:
+// A line serves the steps s, s + kLines, ..., a note s, s + kNotes, ..., and a slot s, s + kSlots,
+// ...: claim() waits until all have consumed the step that was in it last. That all have is mostly known without a look:
 // whoever posts step s has consumed all before s - 1 (it may post one step ahead, no more).
 //
 // Lifetime: an engine's. One thread at a time. No allocation, lock or system call but a wait's.
@@ -48,12 +48,13 @@ class Board {
 
   // The first of the next `count` steps. Every rank takes as many.
   std::uint64_t take_steps(std::int64_t count);
+  std::uint64_t next_step() const { return steps_ + 1; }
 
-  // Returns once this rank's line of the step is free, and its slot, if that is to be used too.
-  Status claim(std::uint64_t step, bool slot);
-  // Puts up what the line and the slot hold, and wakes who sleeps.
+  // Returns once this rank's line of the step is free, and its note or slot, if that is to be used.
+  Status claim(std::uint64_t step, Where where);
+  // Puts up what the line, the note or the slot holds, and wakes who sleeps.
   void publish(std::uint64_t step, Where where);
-  // Puts up a message, in the line where it fits. REQUIRES: bytes <= kSlotBytes.
+  // Puts up a message where it fits. REQUIRES: bytes <= kSlotBytes.
   Status post(std::uint64_t step, const void* data, std::int64_t bytes);
   // This rank needs no post of the step, or of one before, any more. `quiet`: nobody waits for it.
   void consume(std::uint64_t step, bool quiet = false);
@@ -78,11 +79,15 @@ class Board {
   const PostLine& line(int rank, std::uint64_t step) const {
     return areas_[static_cast<std::size_t>(rank)]->line_of(step);
   }
-  // Data that was put up in the line or the slot.
+  // Where the data of a rank's post of the step lies, or its table if the data is elsewhere.
+  std::byte* room(int rank, std::uint64_t step, Where where) const {
+    EngineArea& of_rank = *areas_[static_cast<std::size_t>(rank)];
+    if (where == Where::line) return of_rank.line_of(step).data;
+    return where == Where::note ? of_rank.note[step % kNotes].data : of_rank.slot[step % kSlots];
+  }
+  // Data that was put up in the line, the note or the slot. REQUIRES: waited for.
   const std::byte* data(int rank, std::uint64_t step) const {
-    const EngineArea& from = *areas_[static_cast<std::size_t>(rank)];
-    const PostLine& line = from.line_of(step);
-    return line.where == Where::line ? line.data : from.slot_of(step);
+    return room(rank, step, line(rank, step).where);
   }
   // mismatch, when the rank is in another call than this one.
   Status check(std::uint64_t tag, int rank);
@@ -138,8 +143,9 @@ class Board {
   std::uint64_t steps_ = 0;         // taken so far
   std::uint64_t consumed_ = 0;      // all are known to have consumed it
   std::uint64_t told_ = 0;          // what this rank said last that it has consumed
-  // The last step that each of this rank's lines and slots held.
+  // The last step that each of this rank's lines, notes and slots held.
   std::array<std::uint64_t, kLines> line_held_{};
+  std::array<std::uint64_t, kNotes> note_held_{};
   std::array<std::uint64_t, kSlots> slot_held_{};
 };
 

@@ -33,10 +33,9 @@ DirectAllReduce::DirectAllReduce(Board& board, Reach& reach, Crew& crew)
       sources_(board, reach, crew),
       reached_(static_cast<std::size_t>(board.ranks())) {}
 
-// Who has allocated buffers says where they lie; who has not stages its first tile, as ever. So the
-// answer of all ranks costs nobody a round of flags but those who have, and only when others have
-// not.
-Result<bool> DirectAllReduce::announce(const Operation& operation, std::uint64_t tiles_before) {
+// Who has allocated buffers says where they lie; who has not copies, as ever. So the answer of all
+// ranks costs nobody a round of flags but those who have, and only when others have not.
+bool DirectAllReduce::announce_own(const Operation& operation) {
   ++number_;
   const auto send = reach_.find(operation.send, operation.bytes());
   const auto recv = operation.in_place ? send : reach_.find(operation.recv, operation.bytes());
@@ -50,15 +49,7 @@ Result<bool> DirectAllReduce::announce(const Operation& operation, std::uint64_t
   // Against leave(): either this rank sees who has left, or who leaves sees this announcement.
   transport::publish_fence();
   board_.ring();
-  bool all = true;
-  TUTTI_TRY(board_.wait_all([&](const EngineArea& area) {
-    if (area.announced.number.load(std::memory_order_acquire) >= number_) return true;
-    if (area.staged[tiles_before % 2].tiles.load(std::memory_order_acquire) <= tiles_before)
-      return false;
-    all = false;
-    return true;
-  }));
-  return all;
+  return true;
 }
 
 // Everybody has announced: nobody writes to its buffers any more, or reads its result.

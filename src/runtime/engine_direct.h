@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/try.h"
 #include "device/reduce.h"
 #include "plan/partition.h"
 #include "runtime/crew.h"
@@ -23,13 +24,25 @@ class DirectAllReduce {
   DirectAllReduce(Board& board, Reach& reach, Crew& crew);
 
   // Says where this rank's buffers lie, if peers can reach them, and whether all ranks did: then
-  // run() is next, and else tiles. `tiles_before`: of the tiled operations before.
-  Result<bool> announce(const Operation& operation, std::uint64_t tiles_before);
+  // run() is next. Else all copy, and `copies(area)` is true of those that do so already.
+  template <typename Copies>
+  Result<bool> announce(const Operation& operation, const Copies& copies) {
+    if (!announce_own(operation)) return false;
+    bool all = true;
+    TUTTI_TRY(board_.wait_all([&](const EngineArea& area) {
+      if (area.announced.number.load(std::memory_order_acquire) >= number_) return true;
+      if (!copies(area)) return false;
+      all = false;
+      return true;
+    }));
+    return all;
+  }
   Status run(const Operation& operation);
-  // After a large all_reduce that failed, tiled or not.
+  // After an all_reduce that was announced, or might have been, and failed.
   void leave(const Status& failure);
 
  private:
+  bool announce_own(const Operation& operation);
   void reduce_share(const Operation& operation);
   // The part of it that a thread takes, in elements.
   void reduce_range(const Operation& operation, device::Store store, int thread,
@@ -44,7 +57,7 @@ class DirectAllReduce {
   Reach& reach_;
   Crew& crew_;
   Sources sources_;
-  std::uint64_t number_ = 0;      // of the large all-reduces so far
+  std::uint64_t number_ = 0;      // of the all-reduces that might have been announced
   std::vector<Buffers> reached_;  // by rank
 };
 

@@ -17,7 +17,7 @@ Status Exchange::open(const Operation& operation, int sender) {
   const PostLine& line = board_.line(sender, first_step_);
   TUTTI_TRY(board_.check(line.tag, sender));
   from.open = true;
-  from.staged = line.where == Where::line || line.where == Where::slot;
+  from.staged = line.where != Where::heap && line.where != Where::process;
   from.largest = flow_.largest;
   const std::int64_t bytes = flow_.in[static_cast<std::size_t>(sender)].bytes;
   from.block = {flow_.one_block ? 0 : board_.rank() * bytes, bytes};

@@ -31,8 +31,12 @@ std::string own_host() {
 
 }  // namespace
 
-Reach::Reach(transport::Node& node, Board& board, Crew& crew)
-    : node_(node), board_(board), crew_(crew), process_(static_cast<std::uint64_t>(::getpid())) {
+Reach::Reach(transport::Node& node, Board& board, Crew& crew, bool crowded)
+    : node_(node),
+      board_(board),
+      crew_(crew),
+      crowded_(crowded),
+      process_(static_cast<std::uint64_t>(::getpid())) {
   std::random_device random;
   token_ = std::uint64_t{random()} << 32 | random();
 }

@@ -44,7 +44,7 @@ Status Tiles::run(const Operation& operation) {
   if (all && bytes >= kLentBytes && bytes <= most_lent_bytes(board_.ranks())) {
     // What is overwritten must not be read meanwhile. And it was written by this core, where the
     // kernel's copy is far slower than ours: 3 GB/s in place of 10.
-    lends_ = reach_.processes_open() && !operation.in_place;
+    lends_ = reach_.processes_open() && reach_.worth_lending() && !operation.in_place;
   }
   step_ = board_.take_steps(1);
   Status status = run_tiles(operation);

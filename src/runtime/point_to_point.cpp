@@ -24,10 +24,6 @@ Fragment fragment(const Transfer& transfer, std::int64_t index, std::size_t slot
   return {offset, std::min(slot_bytes, transfer.bytes() - offset)};
 }
 
-// From here on a transfer is read where it lies, where that can be: a system call and the kernel's
-// look at each page are worth it.
-constexpr std::size_t kLyingBytes = 8 << 10;
-
 // Messages of a stream before it is the next one's turn. Few, which stay in the cache; not one,
 // since each turn asks all streams, those too that have nothing to do.
 constexpr int kTurnMessages = 4;
@@ -244,7 +240,8 @@ void PointToPoint::tell_what_is_over() {
 }
 
 bool PointToPoint::lies(const Transfer& transfer) const {
-  return reach_ != nullptr && reach_->processes_open() && transfer.bytes() >= kLyingBytes;
+  return reach_ != nullptr && reach_->processes_open() &&
+         static_cast<std::int64_t>(transfer.bytes()) >= reach_->worth_reading(/*one_block=*/false);
 }
 
 bool PointToPoint::send_place(Stream& stream) {

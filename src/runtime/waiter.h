@@ -27,6 +27,7 @@ enum class Pass : std::uint8_t { blocked, progressed, done };
 struct Patience {
   int spins = 0;
   int yields = 0;
+  bool crowded = false;  // more ranks than CPUs: waiting for a peer is a change of process
 
   // For `ranks` waiting ranks that share `cpus`.
   static Patience of(int ranks, int cpus) {
@@ -38,7 +39,7 @@ struct Patience {
     // wake-up; but only within one session or control group, so it must not last. It comes at once:
     // 20 spins, 1 us, took as long as two changes of process, and whoever is waited for is as often
     // the one that shares the core (8 ranks on 2 cores took 1.05 to 1.6 times as long).
-    return {.spins = 1, .yields = 200};
+    return {.spins = 1, .yields = 200, .crowded = true};
   }
 };
 
@@ -54,6 +55,8 @@ class Waiter {
  public:
   Waiter(transport::Node& node, Control& control, std::int64_t timeout_ms, Patience patience)
       : node_(node), control_(control), timeout_ms_(timeout_ms), patience_(patience) {}
+
+  bool crowded() const { return patience_.crowded; }
 
   // Repeats `pass` until it says done. While it is blocked, waits; readiness of one of `fds()` ends
   // a sleep. The deadline runs while nothing moves. `blocked_on` is cold: it gives the peer that is

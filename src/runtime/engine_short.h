@@ -1,12 +1,14 @@
-// Collectives whose posts fit their cache lines: what Exchange does, with nothing left to decide.
+// Collectives of short messages, whose posts fit their cache lines or notes: what Exchange does,
+// with nothing left to decide.
 //
-// A call of some bytes is worth no more instructions than it takes to move a line from core to
-// core: there are no pieces, no slots, no places and no tables here, and what was consumed is told
-// rarely (Board::enter()). Results are those of Exchange, bit by bit.
+// A call of some bytes is worth no more instructions than it takes to move them from core to core:
+// there are no pieces, no slots, no places and no tables here, and what was consumed is told rarely
+// (Board::enter()). Results are those of Exchange, bit by bit.
 //
 // Lifetime: an engine's. One thread at a time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -17,9 +19,9 @@
 
 namespace tutti::runtime {
 
-class Lines {
+class ShortMessages {
  public:
-  explicit Lines(Board& board);
+  explicit ShortMessages(Board& board);
 
   // Every rank says the same of a call.
   static bool fit(const Operation& operation, int ranks);
@@ -28,6 +30,7 @@ class Lines {
 
  private:
   Status put(const Operation& operation, std::uint64_t step);
+  void fetch_ahead(std::uint64_t step) const;
   void keep_own(const Operation& operation) const;
   Status wait(std::uint64_t step);
   void take(const Operation& operation, std::uint64_t step);
@@ -38,7 +41,16 @@ class Lines {
 
   Board& board_;
   std::vector<const void*> sources_;  // of a reduction, by rank
-  Roles roles_;                       // in the running operation
+  // Of the notes that it reduces, if there is room: for 16 ranks in any case.
+  static constexpr std::size_t kCopiesBytes = 16 * kNoteBytes;
+  struct alignas(kCacheLine) Copied {
+    std::byte bytes[kCacheLine];
+  };
+  std::vector<Copied> copies_;
+  // The running operation.
+  Roles roles_;
+  std::int64_t post_bytes_ = 0;
+  Where where_ = Where::line;
 };
 
 }  // namespace tutti::runtime
