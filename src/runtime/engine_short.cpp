@@ -107,11 +107,21 @@ void ShortMessages::keep_own(const Operation& operation) const {
            at(operation.send, roles_.one_block ? 0 : own), operation.bytes());
 }
 
+// The note that comes next, as its line in wait_in_stream(): probably of the same size. (Gather of
+// two ranks, 64 B blocks 0.13 -> 0.07 us, 512 B 0.17 -> 0.09.)
+void ShortMessages::fetch_next(int rank, std::uint64_t step) const {
+  const std::byte* const next = board_.room(rank, step + 1, Where::note);
+  for (std::int64_t offset = 0; offset < post_bytes_; offset += kCacheLine) {
+    prefetch_to_read(next + offset);
+  }
+}
+
 Status ShortMessages::wait(std::uint64_t step) {
   if (roles_.sender < 0 && roles_.receiver < 0) return board_.wait_everyone(step);
   for (int rank = 0; rank < board_.ranks(); ++rank) {
     if (roles_.sender >= 0 ? rank != roles_.sender : rank == board_.rank()) continue;
     TUTTI_TRY(board_.wait_in_stream(rank, step));
+    if (where_ == Where::note) fetch_next(rank, step);
     TUTTI_TRY(board_.check(board_.line(rank, step).tag, rank));
   }
   return {};

@@ -32,6 +32,7 @@ class ShortMessages {
   Status put(const Operation& operation, std::uint64_t step);
   void fetch_ahead(std::uint64_t step) const;
   void keep_own(const Operation& operation) const;
+  void fetch_next(int rank, std::uint64_t step) const;
   Status wait(std::uint64_t step);
   void take(const Operation& operation, std::uint64_t step);
   void take_from(const Operation& operation, std::uint64_t step, int sender) const;
