@@ -23,14 +23,15 @@ inline constexpr std::size_t kSlotBytes = 128 * 1024;
 inline constexpr int kSlots = 8;
 inline constexpr int kLines = 64;
 inline constexpr std::size_t kNoteBytes = 4096;
-inline constexpr int kNotes = 16;
+inline constexpr int kNotes = 64;
+inline constexpr int kSwapNotes = 8;
 // A sender takes a line from who read it last so many posts before it fills it: else its stores
 // would wait for the line, and all its later stores with them.
 inline constexpr std::uint64_t kLinesAhead = 8;
 // Where only lines and notes are used, their readers say so rarely: what they write then is what a
 // sender looks at that has none left.
-inline constexpr std::uint64_t kLinesPerCredit = 8;
-static_assert(kLinesPerCredit < kNotes,
+inline constexpr std::uint64_t kLinesPerCredit = 16;
+static_assert(kLinesPerCredit < kLines && kLinesPerCredit < kNotes,
               "who has taken all has said so of the next note's last step");
 // Every receiver has at least a cache line of a slot.
 inline constexpr int kEngineRanksMax = 1024;
@@ -47,7 +48,8 @@ inline constexpr std::int64_t kEngineBlockBytes = 16 * 1024;
 // Where the data of a post lies.
 enum class Where : std::uint64_t {
   line,     // in the post's own cache line
-  note,     // in the line's note
+  note,     // in its note
+  swap,     // in its note of those for messages that all ranks send to each other
   slot,     // in its slot
   heap,     // in memory that the sender allocated: the line holds a HeapPlace
   process,  // in memory of the sender's process: the line holds a ProcessPlace
@@ -71,8 +73,11 @@ struct alignas(kCacheLine) PostLine {
 };
 static_assert(sizeof(PostLine) == kCacheLine);
 
-// A longer message, up to a page. There are few, so that they stay in the caches next to the core.
-// (2 KiB of two ranks took 0.57 us with 16 of them, and 0.87 with 64.)
+// A longer message, up to a page. Where messages go one way there are as many as lines, so that the
+// sender gets far before it waits: with more ranks than CPUs each wait is a change of process. (4 KiB
+// of 2 ranks 0.24 us with 64 of them, 0.38 with 16; of 4 ranks on 2 CPUs 0.59, 0.86.) Where all wait
+// for all anyway there are few, which stay in the first-level cache. (2 KiB of two ranks 0.57 us with
+// 16 of them, 0.87 with 64.)
 struct alignas(kCacheLine) Note {
   std::byte data[kNoteBytes];
   // The notes' first lines, which are used most, are not all in the same set of a cache.
@@ -107,10 +112,11 @@ inline void prefetch_to_write(void* line) noexcept {
 #endif
 }
 
-// Where so many bytes are put up.
-constexpr Where room_for(std::int64_t bytes) {
+// Where so many bytes are put up. `swapped`: by all ranks for all ranks.
+constexpr Where room_for(std::int64_t bytes, bool swapped) {
   if (bytes <= static_cast<std::int64_t>(kInlineBytes)) return Where::line;
-  return bytes <= static_cast<std::int64_t>(kNoteBytes) ? Where::note : Where::slot;
+  if (bytes > static_cast<std::int64_t>(kNoteBytes)) return Where::slot;
+  return swapped ? Where::swap : Where::note;
 }
 
 struct alignas(kCacheLine) Counter {
@@ -147,6 +153,7 @@ struct EngineArea {
   Counter withdrawn;
   Counter reading;  // 1 while this rank reads memory of other ranks of its process: see Reading
   alignas(4096) Note note[kNotes];
+  Note swap_note[kSwapNotes];
   alignas(4096) std::byte slot[kSlots][kSlotBytes];
   alignas(kCacheLine) std::byte stage[2][kTileBytes];
   alignas(kCacheLine) std::byte result[2][kTileBytes / 2 + kCacheLine];

@@ -39,14 +39,25 @@ std::uint64_t Board::take_steps(std::int64_t count) {
   return first;
 }
 
+std::uint64_t& Board::held(std::uint64_t step, Where where) {
+  switch (where) {
+    case Where::note:
+      return note_held_[step % kNotes];
+    case Where::swap:
+      return swap_held_[step % kSwapNotes];
+    case Where::slot:
+      return slot_held_[step % kSlots];
+    default:
+      return line_held_[step % kLines];
+  }
+}
+
 Status Board::claim(std::uint64_t step, Where where) {
-  std::uint64_t* const line = &line_held_[step % kLines];
-  std::uint64_t* const room = where == Where::note   ? &note_held_[step % kNotes]
-                              : where == Where::slot ? &slot_held_[step % kSlots]
-                                                     : line;
-  const std::uint64_t held = std::max(*line, *room);
-  if (consumed_ < held) TUTTI_TRY(wait_consumed(held));
-  *line = *room = step;
+  std::uint64_t& line = held(step, Where::line);
+  std::uint64_t& room = held(step, where);
+  const std::uint64_t last = std::max(line, room);
+  if (consumed_ < last) TUTTI_TRY(wait_consumed(last));
+  line = room = step;
   return {};
 }
 
@@ -61,7 +72,7 @@ void Board::publish(std::uint64_t step, Where where) {
 
 Status Board::post(std::uint64_t step, const void* data, std::int64_t bytes) {
   const auto size = static_cast<std::size_t>(bytes);
-  const Where where = room_for(bytes);
+  const Where where = room_for(bytes, /*swapped=*/false);
   TUTTI_TRY(claim(step, where));
   if (size > 0) copy_block(room(me_, step, where), data, bytes, device::Store::cached);
   publish(step, where);

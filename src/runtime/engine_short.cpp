@@ -60,7 +60,8 @@ bool ShortMessages::fit(const Operation& operation, int ranks) {
 Status ShortMessages::run(const Operation& operation) {
   roles_ = Roles(operation, board_.rank());
   post_bytes_ = bytes_of_post(operation, board_.ranks());
-  where_ = room_for(post_bytes_);
+  const bool swapped = roles_.sender < 0 && roles_.receiver < 0;
+  where_ = room_for(post_bytes_, swapped);
   const std::uint64_t step = board_.take_steps(1);
   if (roles_.sends) TUTTI_TRY(put(operation, step));
   keep_own(operation);
@@ -68,7 +69,7 @@ Status ShortMessages::run(const Operation& operation) {
     TUTTI_TRY(wait(step));
     take(operation, step);
   }
-  if (roles_.sends && where_ == Where::note) fetch_ahead(step);
+  if (roles_.sends && where_ != Where::line) fetch_ahead(step);
   return {};
 }
 
@@ -90,7 +91,7 @@ Status ShortMessages::put(const Operation& operation, std::uint64_t step) {
 }
 
 void ShortMessages::fetch_ahead(std::uint64_t step) const {
-  std::byte* const next = board_.room(board_.rank(), step + kNotesAhead, Where::note);
+  std::byte* const next = board_.room(board_.rank(), step + kNotesAhead, where_);
   for (std::int64_t offset = 0; offset < post_bytes_; offset += kCacheLine) {
     prefetch_to_write(next + offset);
   }
@@ -144,9 +145,8 @@ void ShortMessages::take_from(const Operation& operation, std::uint64_t step, in
 void ShortMessages::reduce(const Operation& operation, std::uint64_t step) {
   const std::int64_t bytes = operation.bytes();
   const std::size_t room = (static_cast<std::size_t>(bytes) + sizeof(Copied) - 1) / sizeof(Copied);
-  // One that the root only comes to now was written before.
-  const bool copied =
-      where_ == Where::note && roles_.receiver < 0 && room * sources_.size() <= copies_.size();
+  // One that the root comes to was mostly written before.
+  const bool copied = where_ == Where::swap && room * sources_.size() <= copies_.size();
   for (int rank = 0; rank < board_.ranks(); ++rank) {
     const auto index = static_cast<std::size_t>(rank);
     if (rank == board_.rank()) {
