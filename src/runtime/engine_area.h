@@ -25,6 +25,7 @@ inline constexpr int kLines = 64;
 inline constexpr std::size_t kNoteBytes = 4096;
 inline constexpr int kNotes = 64;
 inline constexpr int kSwapNotes = 8;
+static_assert(kSwapNotes > 2);
 // A sender takes a line from who read it last so many posts before it fills it: else its stores
 // would wait for the line, and all its later stores with them.
 inline constexpr std::uint64_t kLinesAhead = 8;
@@ -49,7 +50,7 @@ inline constexpr std::int64_t kEngineBlockBytes = 16 * 1024;
 enum class Where : std::uint64_t {
   line,     // in the post's own cache line
   note,     // in its note
-  swap,     // in its note of those for messages that all ranks send to each other
+  swap,     // in a swap note
   slot,     // in its slot
   heap,     // in memory that the sender allocated: the line holds a HeapPlace
   process,  // in memory of the sender's process: the line holds a ProcessPlace
@@ -75,9 +76,12 @@ static_assert(sizeof(PostLine) == kCacheLine);
 
 // A longer message, up to a page. Where messages go one way there are as many as lines, so that the
 // sender gets far before it waits: with more ranks than CPUs each wait is a change of process. (4 KiB
-// of 2 ranks 0.24 us with 64 of them, 0.38 with 16; of 4 ranks on 2 CPUs 0.59, 0.86.) Where all wait
-// for all anyway there are few, which stay in the first-level cache. (2 KiB of two ranks 0.57 us with
-// 16 of them, 0.87 with 64.)
+// of 2 ranks 0.24 us with 64 of them, 0.38 with 16; of 4 ranks on 2 CPUs 0.59, 0.86.)
+//
+// Where all ranks post and wait for all, they take turns with a few swap notes, which stay in the
+// first-level cache. (2 KiB of two ranks 0.57 us, 0.87 with 64 of them.) Nobody waits for these:
+// whoever has seen everybody's post of the last such call knows that all are through with the one
+// before it.
 struct alignas(kCacheLine) Note {
   std::byte data[kNoteBytes];
   // The notes' first lines, which are used most, are not all in the same set of a cache.
@@ -100,23 +104,27 @@ void write_line(PostLine& line, const T& value) {
 
 // A line that the other core has comes while this one does something else.
 inline void prefetch_to_read(const void* line) noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  // gcc 12 takes a function that does no more than __builtin_prefetch() for one that does nothing.
+  asm volatile("prefetcht0 %0" : : "m"(*static_cast<const std::byte*>(line)));
+#else
   __builtin_prefetch(line);
+#endif
 }
 inline void prefetch_to_write(void* line) noexcept {
 #if defined(__x86_64__) || defined(__i386__)
-  // The compiler makes a read of it, unless it may use all of a newer processor's instructions;
-  // where the processor does not know this one, it does nothing.
+  // gcc makes a read of it, unless it may use all of a newer processor's instructions; where the
+  // processor does not know this one, it does nothing.
   asm volatile("prefetchw %0" : : "m"(*static_cast<std::byte*>(line)));
 #else
   __builtin_prefetch(line, 1);
 #endif
 }
 
-// Where so many bytes are put up. `swapped`: by all ranks for all ranks.
-constexpr Where room_for(std::int64_t bytes, bool swapped) {
+// Where so many bytes are put up.
+constexpr Where room_for(std::int64_t bytes) {
   if (bytes <= static_cast<std::int64_t>(kInlineBytes)) return Where::line;
-  if (bytes > static_cast<std::int64_t>(kNoteBytes)) return Where::slot;
-  return swapped ? Where::swap : Where::note;
+  return bytes <= static_cast<std::int64_t>(kNoteBytes) ? Where::note : Where::slot;
 }
 
 struct alignas(kCacheLine) Counter {

@@ -43,8 +43,6 @@ std::uint64_t& Board::held(std::uint64_t step, Where where) {
   switch (where) {
     case Where::note:
       return note_held_[step % kNotes];
-    case Where::swap:
-      return swap_held_[step % kSwapNotes];
     case Where::slot:
       return slot_held_[step % kSlots];
     default:
@@ -72,7 +70,7 @@ void Board::publish(std::uint64_t step, Where where) {
 
 Status Board::post(std::uint64_t step, const void* data, std::int64_t bytes) {
   const auto size = static_cast<std::size_t>(bytes);
-  const Where where = room_for(bytes, /*swapped=*/false);
+  const Where where = room_for(bytes);
   TUTTI_TRY(claim(step, where));
   if (size > 0) copy_block(room(me_, step, where), data, bytes, device::Store::cached);
   publish(step, where);

@@ -83,9 +83,7 @@ class Board {
   std::byte* room(int rank, std::uint64_t step, Where where) const {
     EngineArea& of_rank = *areas_[static_cast<std::size_t>(rank)];
     if (where == Where::line) return of_rank.line_of(step).data;
-    if (where == Where::note) return of_rank.note[step % kNotes].data;
-    return where == Where::swap ? of_rank.swap_note[step % kSwapNotes].data
-                                : of_rank.slot[step % kSlots];
+    return where == Where::note ? of_rank.note[step % kNotes].data : of_rank.slot[step % kSlots];
   }
   // Data that was put up in the line, the note or the slot. REQUIRES: waited for.
   const std::byte* data(int rank, std::uint64_t step) const {
@@ -149,7 +147,6 @@ class Board {
   std::uint64_t& held(std::uint64_t step, Where where);
   std::array<std::uint64_t, kLines> line_held_{};
   std::array<std::uint64_t, kNotes> note_held_{};
-  std::array<std::uint64_t, kSwapNotes> swap_held_{};
   std::array<std::uint64_t, kSlots> slot_held_{};
 };
 

@@ -154,7 +154,7 @@ Status Exchange::post_data(const Operation& operation, std::int64_t piece) {
   const std::uint64_t at = step(piece);
   const std::int64_t bytes =
       table_bytes_ + post_blocks_ * std::min(flow_.own_largest, piece_bytes_);
-  const Where where = room_for(bytes, /*swapped=*/false);
+  const Where where = room_for(bytes);
   TUTTI_TRY(board_.claim(at, where));
   EngineArea& own = board_.mine();
   std::byte* const to = board_.room(board_.rank(), at, where);
