@@ -1,0 +1,160 @@
+// Messages that fit cache lines and notes: at the sizes where one becomes the other, and when lines
+// and notes are used again.
+
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "plan/layout.h"
+#include "runtime/collective_case.h"
+#include "runtime/engine_area.h"
+#include "support/values.h"
+#include "support/world.h"
+
+namespace tutti::test {
+namespace {
+
+constexpr auto kLine = static_cast<std::int64_t>(runtime::kInlineBytes);
+constexpr auto kNote = static_cast<std::int64_t>(runtime::kNoteBytes);
+
+// As many bytes as fit, one less and one more, in a post of one block and of all the others'.
+std::vector<std::int64_t> sizes(int ranks) {
+  std::vector<std::int64_t> sizes;
+  for (const std::int64_t most : {kLine, kNote, kNote / 4}) {  // direct from a quarter on
+    for (const std::int64_t blocks : {std::int64_t{1}, std::int64_t{ranks} - 1}) {
+      for (const std::int64_t beside : {-1, 0, 1}) sizes.push_back(most / blocks + beside);
+    }
+  }
+  return sizes;
+}
+
+TEST(ShortMessages, AtTheSizesWhereLinesAndNotesEnd) {
+  for (const int ranks : {2, 3, 4}) {
+    run_threads(ranks, quick_config(), [&](Communicator& communicator) {
+      for (int kind = 0; kind < kCollectiveCount; ++kind) {
+        const auto collective = static_cast<Collective>(kind);
+        if (collective == Collective::barrier) continue;
+        for (const std::int64_t count : sizes(ranks)) {
+          for (const bool in_place : {false, true}) {
+            const Case one{.collective = collective,
+                           .count = count,
+                           .type = DataType::uint8,
+                           .root = static_cast<int>(count % ranks),
+                           .in_place = in_place};
+            EXPECT_EQ(run_case(communicator, one), "") << describe(one) << " of " << ranks;
+          }
+        }
+      }
+    });
+  }
+}
+
+// One rank's calls, with contents that no other call has.
+class Calls {
+ public:
+  explicit Calls(Communicator& communicator) : communicator_(communicator) {}
+
+  // False when the result is wrong.
+  bool all_reduce(std::int64_t words) {
+    ++number_;
+    const auto ranks = static_cast<std::uint64_t>(communicator_.size());
+    std::vector<std::uint64_t> in(static_cast<std::size_t>(words), number_);
+    std::vector<std::uint64_t> out(in.size());
+    const std::vector<std::uint64_t> want(in.size(), number_ * ranks);
+    const Status status = communicator_.all_reduce(in.data(), out.data(), words, DataType::uint64,
+                                                   ReduceOp::sum);
+    EXPECT_TRUE(status.ok()) << status.message();
+    return status.ok() && out == want;
+  }
+  bool broadcast(std::int64_t words, int root) {
+    ++number_;
+    std::vector<std::uint64_t> data(static_cast<std::size_t>(words));
+    if (communicator_.rank() == root) data.assign(data.size(), number_);
+    const std::vector<std::uint64_t> want(data.size(), number_);
+    const Status status =
+        communicator_.broadcast(data.data(), data.data(), words, DataType::uint64, root);
+    EXPECT_TRUE(status.ok()) << status.message();
+    return status.ok() && data == want;
+  }
+
+ private:
+  Communicator& communicator_;
+  std::uint64_t number_ = 0;
+};
+
+constexpr std::int64_t kInLine = 1;
+constexpr std::int64_t kInNote = kNote / 8;
+
+// A note that all take turns with is used again after any number of calls that use none, or others.
+TEST(ShortMessages, NotesAreUsedAgainWhateverWasBetween) {
+  for (const int ranks : {2, 3}) {
+    run_threads(ranks, quick_config(), [&](Communicator& communicator) {
+      Calls calls(communicator);
+      for (int between = 0; between <= 2 * runtime::kLines; ++between) {
+        for (int repeat = 0; repeat < 2 * runtime::kSwapNotes; ++repeat) {
+          ASSERT_TRUE(calls.all_reduce(kInNote / 8)) << between;
+        }
+        for (int i = 0; i < between; ++i) {
+          ASSERT_TRUE(calls.broadcast(i % 3 == 0 ? kInNote : kInLine, i % 2)) << between;
+        }
+      }
+    });
+  }
+}
+
+// Nobody waits for receivers before all notes are full, and then nothing is overwritten.
+TEST(ShortMessages, ASenderIsFarAheadOfASlowReceiver) {
+  run_threads(3, quick_config(), [](Communicator& communicator) {
+    Calls calls(communicator);
+    const int rank = communicator.rank();
+    for (int call = 0; call < 5 * runtime::kNotes; ++call) {
+      // Now one receiver is slow and now the other: the sender waits for the slowest.
+      if (rank > 0 && call % (runtime::kNotes * rank + 7) == 0) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      }
+      ASSERT_TRUE(calls.broadcast(call % 5 == 0 ? kInLine : kInNote, 0)) << call;
+    }
+    ASSERT_TRUE(communicator.barrier().ok());
+  });
+}
+
+// Some have allocated their buffers and some have not: either all take them where they lie, or all
+// copy.
+TEST(ShortMessages, AnAllReduceOfWhatSomeHaveAllocated) {
+  for (const int allocating : {0, 1, 2, 3}) {
+    run_threads(3, quick_config(), [&](Communicator& communicator) {
+      const std::size_t most = runtime::kNoteBytes + 8;
+      std::vector<std::uint64_t> own(2 * most / 8);
+      auto* in = own.data();
+      auto* out = own.data() + most / 8;
+      Memory memory;
+      if (communicator.rank() < allocating) {
+        Result<Memory> got = communicator.allocate(2 * most);
+        ASSERT_TRUE(got.ok()) << got.status().message();
+        memory = *std::move(got);
+        in = memory.as<std::uint64_t>().data();
+        out = in + most / 8;
+      }
+      for (std::size_t words = 8; words <= most / 8; ++words) {
+        for (std::size_t i = 0; i < words; ++i) in[i] = words * 1000 + i;
+        const Status status =
+            communicator.all_reduce(in, out, static_cast<std::int64_t>(words), DataType::uint64,
+                                    ReduceOp::sum);
+        ASSERT_TRUE(status.ok()) << status.message();
+        for (std::size_t i = 0; i < words; ++i) {
+          ASSERT_EQ(out[i], 3 * (words * 1000 + i)) << words << " words, word " << i;
+        }
+      }
+      ASSERT_TRUE(communicator.barrier().ok());
+    });
+  }
+}
+
+}  // namespace
+}  // namespace tutti::test
