@@ -65,7 +65,8 @@ Status open_end(EndLine& own, int peer) {
 
 Result<std::unique_ptr<Link>> connect_slots(Node& node, int peer, int lanes, const Caps& caps) {
   const int peer_local = node.local_rank_of(peer);
-  assert(peer_local >= 0 && peer_local != node.local_rank() && lanes >= 1 && caps.slots >= 1);
+  assert(peer_local >= 0 && peer_local != node.local_rank() && lanes >= 1);
+  assert(caps.slots >= 1 && caps.slots <= kRingLines);
   TUTTI_TRY_ASSIGN(const auto out, node.link_area(node.local_rank(), peer_local));
   TUTTI_TRY_ASSIGN(const auto in, node.link_area(peer_local, node.local_rank()));
   if (out.size() < link_area_bytes(lanes, caps)) {

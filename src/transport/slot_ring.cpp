@@ -1,40 +1,57 @@
 #include "transport/slot_ring.h"
 
+#include <algorithm>
+
 namespace tutti::transport {
+
+namespace {
+
+Room room_of(std::uint64_t stamp) {
+  return static_cast<Room>(static_cast<std::uint32_t>(stamp) >> kRoomShift);
+}
+std::size_t bytes_of(std::uint64_t stamp) { return stamp & ((1U << kRoomShift) - 1); }
+
+}  // namespace
 
 RingView RingView::of(std::span<std::byte> area, int lane, const Caps& caps) {
   assert(area.size() >= link_area_bytes(lane + 1, caps));
   std::byte* const at =
       area.data() + sizeof(LinkHeader) + static_cast<std::size_t>(lane) * ring_bytes(caps);
-  return {reinterpret_cast<RingHeader*>(at), at + sizeof(RingHeader), caps};
+  std::byte* const lines = at + sizeof(RingHeader);
+  return {reinterpret_cast<RingHeader*>(at), lines, lines + kRingLines * line_stride(caps), caps};
+}
+
+Room SlotSender::room_for(std::size_t bytes) const {
+  if (bytes <= kInlineBytes) return Room::line;
+  return bytes <= note_bytes(ring_.caps) ? Room::note : Room::slot;
 }
 
 std::span<std::byte> SlotSender::reserve(std::size_t bytes) {
   assert(bytes <= ring_.caps.slot_bytes);
-  const auto slots = static_cast<std::uint64_t>(ring_.caps.slots);
-  if (sent_ - released_ == slots) {
-    // Acquire: the consumer's last reads of the slot come before what is written into it now.
-    released_ = ring_.header->released.load(std::memory_order_acquire);
-    if (sent_ - released_ == slots) return {};
-  }
   // Once large, a window stays so until it is committed: what was written into it is kept.
-  large_ = large_ || bytes > kInlineBytes;
-  SlotHeader* const slot = ring_.slot(index_);
-  return {large_ ? reinterpret_cast<std::byte*>(slot + 1) : slot->payload, bytes};
+  room_ = std::max(room_, room_for(bytes));
+  // The messages whose line and slot this one takes.
+  std::uint64_t last = sent_ < kRingLines ? 0 : sent_ + 1 - kRingLines;
+  if (room_ == Room::slot) last = std::max(last, held_[slot_]);
+  // Acquire: the consumer's last reads of them come before what is written there now.
+  if (!released(last)) return {};
+  return {ring_.data(line_, slot_, room_), bytes};
 }
 
 void SlotSender::commit(std::size_t bytes, std::uint64_t tag) {
-  assert(bytes <= (large_ ? ring_.caps.slot_bytes : kInlineBytes));
-  assert(sent_ - released_ < static_cast<std::uint64_t>(ring_.caps.slots));
+  assert(bytes <= ring_.caps.slot_bytes && room_ >= room_for(bytes));
   ++sent_;
-  const std::uint64_t stamp =
-      sent_ << 32 | (large_ ? 0U : kInlineFlag) | static_cast<std::uint32_t>(bytes);
-  SlotHeader* const slot = ring_.slot(index_);
-  slot->tag = tag;
+  const std::uint64_t stamp = sent_ << 32 | static_cast<std::uint64_t>(room_) << kRoomShift | bytes;
+  RingLine* const line = ring_.line(line_);
+  line->tag = tag;
   // Release: whoever sees the stamp sees the tag and the payload.
-  slot->stamp.store(stamp, std::memory_order_release);
-  large_ = false;
-  if (++index_ == static_cast<std::uint32_t>(ring_.caps.slots)) index_ = 0;
+  line->stamp.store(stamp, std::memory_order_release);
+  if (room_ == Room::slot) {
+    held_[slot_] = sent_;
+    slot_ = ring_.next_slot(slot_);
+  }
+  line_ = ring_.next_line(line_);
+  room_ = Room::line;
   node_.ring(peer_local_);
 }
 
@@ -49,37 +66,37 @@ PortState SlotSender::state() const {
 }
 
 std::span<const std::byte> SlotReceiver::peek() {
-  SlotHeader* const slot = ring_.slot(index_);
-  const std::uint64_t stamp = slot->stamp.load(std::memory_order_acquire);
-  // A slot's sequences are `slots` apart, so an old stamp never equals the awaited one, not even
-  // where the 32 bits wrap.
-  if (static_cast<std::uint32_t>(stamp >> 32) != static_cast<std::uint32_t>(received_ + 1)) {
-    return {};
-  }
-  const auto low = static_cast<std::uint32_t>(stamp);
-  const std::size_t bytes = low & ~kInlineFlag;
-  assert(bytes <= ((low & kInlineFlag) != 0 ? kInlineBytes : ring_.caps.slot_bytes));
-  return {(low & kInlineFlag) != 0 ? slot->payload : reinterpret_cast<std::byte*>(slot + 1), bytes};
+  const std::uint64_t stamp = arrived();
+  if (stamp == 0) return {};
+  const std::size_t bytes = bytes_of(stamp);
+  assert(bytes <= ring_.caps.slot_bytes);
+  return {ring_.data(line_, slot_, room_of(stamp)), bytes};
 }
 
 void SlotReceiver::release() {
-  assert(arrived());
+  const std::uint64_t stamp = arrived();
+  assert(stamp != 0);
   ++received_;
-  if (++index_ == static_cast<std::uint32_t>(ring_.caps.slots)) index_ = 0;
-  // Release: our reads of the slot come before the producer's next writes.
+  line_ = ring_.next_line(line_);
+  if (room_of(stamp) == Room::slot) slot_ = ring_.next_slot(slot_);
+  // Release: our reads of the message come before what the producer writes in its place.
   ring_.header->released.store(received_, std::memory_order_release);
   node_.ring(peer_local_);
 }
 
-bool SlotReceiver::arrived() const {
-  const std::uint64_t stamp = ring_.slot(index_)->stamp.load(std::memory_order_acquire);
-  return static_cast<std::uint32_t>(stamp >> 32) == static_cast<std::uint32_t>(received_ + 1);
+std::uint64_t SlotReceiver::arrived() const {
+  const std::uint64_t stamp = ring_.line(line_)->stamp.load(std::memory_order_acquire);
+  // A line's sequences are kRingLines apart, so an old stamp never equals the awaited one, not even
+  // where the 32 bits wrap.
+  const bool next =
+      static_cast<std::uint32_t>(stamp >> 32) == static_cast<std::uint32_t>(received_ + 1);
+  return next ? stamp : 0;
 }
 
 PortState SlotReceiver::state() const {
   // Closed is stored after the last stamp: seen first, it leaves no message unseen.
   const bool closed = sender_.state.load(std::memory_order_acquire) == EndLine::closed;
-  return closed && !arrived() ? PortState::closed : PortState::open;
+  return closed && arrived() == 0 ? PortState::closed : PortState::open;
 }
 
 }  // namespace tutti::transport

@@ -1,11 +1,15 @@
 // The slot ring: one lane of one direction between two ranks that share memory.
 //
-// A single producer and a single consumer pass messages through a few fixed slots. The producer
-// stamps a slot with the message's number and length, and the consumer polls exactly that line; the
-// message's tag and up to kInlineBytes travel in the stamp's own cache line, so a small message
-// costs one line transfer. Credits come back through one counter that only the consumer writes, and
-// that the producer reads only when it has run out: in steady state neither side touches a line
-// that the other is polling.
+// A single producer and a single consumer pass messages along a ring of lines. The producer stamps
+// a line with the message's number and length, and the consumer polls exactly that line; the
+// message's tag and up to kInlineBytes travel in it, so a small message costs one line transfer. A
+// longer one lies in the line's note, and one that is longer still in one of a few slots. Credits
+// come back through one counter that only the consumer writes, and that the producer reads only
+// when it has run out: in steady state neither side touches a line that the other is polling.
+//
+// There are many more lines than slots: a sender of small messages gets far before it waits, and
+// seldom takes the counter's line from the consumer, who would have to get it back before its next
+// message goes out.
 //
 // Memory: the rings of one direction lie in one link area (Node::link_area), which is zero-filled
 // at first; zero is the empty ring. It outlives the ports. The two ends of a ring may live in
@@ -17,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "transport/node.h"
 #include "transport/port.h"
@@ -31,18 +36,23 @@ inline constexpr Caps kSlotCaps{.slot_bytes = 128 * 1024, .slots = 4};
 // Default lanes of a link, as Config::lanes.
 inline constexpr int kSlotLanes = 4;
 
-// First line of a slot. The stamp is sequence << 32 | inline << 31 | length; sequences start at 1.
-struct alignas(kCacheLine) SlotHeader {
+inline constexpr int kRingLines = 32;
+
+// Where a message lies; the smallest place that holds it, or, once committed, that was reserved.
+enum class Room : std::uint32_t { line = 1, note, slot };  // no stamp is 0
+
+// The stamp is sequence << 32 | room << 30 | length; sequences start at 1.
+struct alignas(kCacheLine) RingLine {
   std::atomic<std::uint64_t> stamp{0};
   std::uint64_t tag = 0;
   std::byte payload[kCacheLine - sizeof stamp - sizeof tag];
 };
-static_assert(sizeof(SlotHeader) == kCacheLine);
+static_assert(sizeof(RingLine) == kCacheLine);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
-inline constexpr std::size_t kInlineBytes = sizeof(SlotHeader::payload);
-inline constexpr std::uint32_t kInlineFlag = 1U << 31;
-static_assert(kSlotCaps.slot_bytes < kInlineFlag);
+inline constexpr std::size_t kInlineBytes = sizeof(RingLine::payload);
+inline constexpr std::uint32_t kRoomShift = 30;
+static_assert(kSlotCaps.slot_bytes < (1U << kRoomShift));
 
 // Written by the consumer: how many messages it has released. Two lines wide, because x86
 // prefetches lines in pairs and the next one is being polled by the consumer.
@@ -63,12 +73,16 @@ struct LinkHeader {
 };
 
 // Sizes of the parts of a link area.
-constexpr std::size_t slot_stride(const Caps& caps) {
-  return sizeof(SlotHeader) + (caps.slot_bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+constexpr std::size_t whole_lines(std::size_t bytes) {
+  return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
 }
+// 4 KiB where slots are as usual.
+constexpr std::size_t note_bytes(const Caps& caps) { return whole_lines(caps.slot_bytes / 32); }
+constexpr std::size_t line_stride(const Caps& caps) { return sizeof(RingLine) + note_bytes(caps); }
+constexpr std::size_t slot_stride(const Caps& caps) { return whole_lines(caps.slot_bytes); }
 constexpr std::size_t ring_bytes(const Caps& caps) {
-  const std::size_t bytes =
-      sizeof(RingHeader) + static_cast<std::size_t>(caps.slots) * slot_stride(caps);
+  const std::size_t bytes = sizeof(RingHeader) + kRingLines * line_stride(caps) +
+                            static_cast<std::size_t>(caps.slots) * slot_stride(caps);
   return (bytes + alignof(RingHeader) - 1) / alignof(RingHeader) * alignof(RingHeader);
 }
 // Bytes of one direction between two ranks, whole pages: NodeLayout::link_bytes.
@@ -81,16 +95,30 @@ inline constexpr std::size_t kPeerBytesMax = 8 * 1024 * 1024;
 static_assert(2 * link_area_bytes(kSlotLanes) <= kPeerBytesMax,
               "both directions to one peer exceed the default budget");
 
-// Where one ring lies and how many slots it has. A value.
+// Where one ring lies and how large it is. A value.
 struct RingView {
   RingHeader* header = nullptr;
+  std::byte* lines = nullptr;
   std::byte* slots = nullptr;
   Caps caps;
 
   // The ring of `lane` in a link area of at least link_area_bytes(lane + 1, caps).
   static RingView of(std::span<std::byte> area, int lane, const Caps& caps);
-  SlotHeader* slot(std::uint32_t index) const {
-    return reinterpret_cast<SlotHeader*>(slots + index * slot_stride(caps));
+  RingLine* line(std::uint32_t index) const {
+    return reinterpret_cast<RingLine*>(lines + index * line_stride(caps));
+  }
+  // Of a message of the line, in that slot if it lies in one.
+  std::byte* data(std::uint32_t index, std::uint32_t slot, Room room) const {
+    RingLine* const at = line(index);
+    if (room == Room::line) return at->payload;
+    return room == Room::note ? reinterpret_cast<std::byte*>(at + 1)
+                              : slots + slot * slot_stride(caps);
+  }
+  std::uint32_t next_line(std::uint32_t index) const {
+    return index + 1 == kRingLines ? 0 : index + 1;
+  }
+  std::uint32_t next_slot(std::uint32_t slot) const {
+    return slot + 1 == static_cast<std::uint32_t>(caps.slots) ? 0 : slot + 1;
   }
 };
 
@@ -98,7 +126,11 @@ class SlotSender final : public SendPort {
  public:
   // `node` rings the doorbell of `peer_local`, a local rank. `receiver` is the far end's line.
   SlotSender(RingView ring, const EndLine& receiver, Node& node, int peer_local)
-      : ring_(ring), receiver_(receiver), node_(node), peer_local_(peer_local) {}
+      : ring_(ring),
+        receiver_(receiver),
+        node_(node),
+        peer_local_(peer_local),
+        held_(static_cast<std::size_t>(ring.caps.slots)) {}
 
   std::span<std::byte> reserve(std::size_t bytes) override;
   void commit(std::size_t bytes, std::uint64_t tag) override;
@@ -109,12 +141,16 @@ class SlotSender final : public SendPort {
   PortState state() const override;
 
  private:
+  Room room_for(std::size_t bytes) const;
+
   RingView ring_;
   const EndLine& receiver_;
   Node& node_;
   int peer_local_;
-  std::uint32_t index_ = 0;  // of the next slot
-  bool large_ = false;       // the reserved window is the slot's body, not its header line
+  std::uint32_t line_ = 0;           // the next message's
+  std::uint32_t slot_ = 0;           // of the next message in a slot
+  Room room_ = Room::line;           // of the reserved window
+  std::vector<std::uint64_t> held_;  // by slot, the last message in it
   std::uint64_t sent_ = 0;
   std::uint64_t released_ = 0;  // the consumer's counter as last seen
 };
@@ -125,18 +161,20 @@ class SlotReceiver final : public RecvPort {
       : ring_(ring), sender_(sender), node_(node), peer_local_(peer_local) {}
 
   std::span<const std::byte> peek() override;
-  std::uint64_t tag() const override { return ring_.slot(index_)->tag; }
+  std::uint64_t tag() const override { return ring_.line(line_)->tag; }
   void release() override;
   PortState state() const override;
 
  private:
-  bool arrived() const;
+  // The next message's stamp, or 0.
+  std::uint64_t arrived() const;
 
   RingView ring_;
   const EndLine& sender_;
   Node& node_;
   int peer_local_;
-  std::uint32_t index_ = 0;
+  std::uint32_t line_ = 0;
+  std::uint32_t slot_ = 0;
   std::uint64_t received_ = 0;
 };
 

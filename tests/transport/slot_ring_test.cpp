@@ -5,12 +5,14 @@
 
 #include <array>
 #include <cstring>
+#include <random>
 
 #include "base/error.h"
 #include "transport/loopback/loopback.h"
 #include "transport/pattern.h"
 #include "transport/segment.h"
 #include "transport/shm/shm.h"
+#include "support/values.h"
 #include "transport/slot_link.h"
 
 namespace tutti::transport {
@@ -76,12 +78,15 @@ TEST_F(SlotRingTest, SmallMessagesTravelInTheLineThatIsPolled) {
   const auto first = connect(node0_, 1);
   SendPort& port = first->send_port(0);
   const auto area = *node0_.link_area(0, 1);
-  const SlotHeader* slot = RingView::of(area, 0, kCaps).slot(0);
-  EXPECT_EQ(port.reserve(kInlineBytes).data(), slot->payload);
-  EXPECT_EQ(port.reserve(0).data(), slot->payload);
-  const auto* body = reinterpret_cast<const std::byte*>(slot + 1);
-  EXPECT_EQ(port.reserve(kInlineBytes + 1).data(), body);
-  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(body) % kCacheLine, 0U);
+  const RingView ring = RingView::of(area, 0, kCaps);
+  EXPECT_EQ(port.reserve(kInlineBytes).data(), ring.line(0)->payload);
+  EXPECT_EQ(port.reserve(0).data(), ring.line(0)->payload);
+  const auto* note = reinterpret_cast<const std::byte*>(ring.line(0) + 1);
+  EXPECT_EQ(port.reserve(kInlineBytes + 1).data(), note);
+  EXPECT_EQ(port.reserve(note_bytes(kCaps)).data(), note);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(note) % kCacheLine, 0U);
+  EXPECT_EQ(port.reserve(note_bytes(kCaps) + 1).data(), ring.slots);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(ring.slots) % kCacheLine, 0U);
 }
 
 TEST_F(SlotRingTest, CommitRingsTheReceiverAndReleaseTheSender) {
@@ -106,11 +111,62 @@ TEST_F(SlotRingTest, HasAsManyCreditsAsSlots) {
     ASSERT_NE(out.reserve(200).data(), nullptr);
     out.commit(200, 0);
   }
-  EXPECT_EQ(out.reserve(0).data(), nullptr);
+  EXPECT_EQ(out.reserve(200).data(), nullptr);
   ASSERT_NE(in.peek().data(), nullptr);
-  EXPECT_EQ(out.reserve(0).data(), nullptr) << "peeking gives no credit";
+  EXPECT_EQ(out.reserve(200).data(), nullptr) << "peeking gives no credit";
   in.release();
+  EXPECT_NE(out.reserve(200).data(), nullptr);
+}
+
+TEST_F(SlotRingTest, MessagesThatNeedNoSlotGoOnUntilTheLinesAreFull) {
+  const auto first = connect(node0_, 1);
+  const auto second = connect(node1_, 0);
+  SendPort& out = first->send_port(0);
+  RecvPort& in = second->recv_port(0);
+  for (int i = 0; i < kRingLines; ++i) {
+    const auto window = out.reserve(static_cast<std::size_t>(i));
+    ASSERT_NE(window.data(), nullptr) << i;
+    fill_pattern(window, static_cast<std::uint64_t>(i));
+    out.commit(window.size(), 0);
+  }
+  EXPECT_EQ(out.reserve(0).data(), nullptr);
+  for (int i = 0; i < kRingLines; ++i) {
+    const auto message = in.peek();
+    ASSERT_EQ(message.size(), static_cast<std::size_t>(i));
+    EXPECT_EQ(find_damage(message, static_cast<std::uint64_t>(i)), -1);
+    EXPECT_FALSE(out.released(static_cast<std::uint64_t>(i) + 1));
+    in.release();
+    EXPECT_TRUE(out.released(static_cast<std::uint64_t>(i) + 1));
+  }
+  EXPECT_EQ(in.peek().data(), nullptr);
   EXPECT_NE(out.reserve(0).data(), nullptr);
+}
+
+// A slot is free once the message that was in it is released, however many came between.
+TEST_F(SlotRingTest, LinesAndSlotsAreUsedAgainEachInTheirTurn) {
+  const auto first = connect(node0_, 1);
+  const auto second = connect(node1_, 0);
+  SendPort& out = first->send_port(0);
+  RecvPort& in = second->recv_port(0);
+  std::mt19937_64 random(test::test_seed());
+  std::uint64_t sent = 0;
+  std::uint64_t received = 0;
+  const auto size_of_message = [](std::uint64_t i) { return i * 2654435761U % 7 * 33 % 201; };
+  while (received < 20'000) {
+    for (std::uint64_t burst = random() % 40; burst > 0; --burst) {
+      const auto window = out.reserve(size_of_message(sent));
+      if (window.data() == nullptr) break;
+      fill_pattern(window, sent);
+      out.commit(window.size(), pattern_tag(sent++));
+    }
+    for (std::uint64_t burst = random() % 40; burst > 0 && received < sent; --burst) {
+      const auto message = in.peek();
+      ASSERT_EQ(message.size(), size_of_message(received));
+      ASSERT_EQ(find_damage(message, received), -1);
+      ASSERT_EQ(in.tag(), pattern_tag(received++));
+      in.release();
+    }
+  }
 }
 
 TEST_F(SlotRingTest, ManyRoundsThroughTheSameSlots) {
