@@ -147,7 +147,8 @@ class TUTTI_API Communicator {
 
   // ---- Point to point. The k-th send to a peer meets that peer's k-th recv from this rank; both
   // name the same count and type. A send may return before it is received, or wait until it is (on
-  // one host from 8 KiB on): ranks that send to each other do so in a group() or by send_recv().
+  // one host from 8 or 32 KiB on): ranks that send to each other do so in a group() or by
+  // send_recv().
 
   // `count` elements of `data` to, or from, the rank `peer`.
   Status send(const void* data, std::int64_t count, DataType type, int peer);
@@ -173,13 +174,13 @@ class TUTTI_API Communicator {
   // ---- Memory: optional, see memory.h.
 
   // Pages of zeros that the other ranks of this host reach without a copy in between: where all
-  // ranks share a host, an all_reduce of more than 2 KiB, and the other collectives from blocks of
-  // 8 KiB on, of this communicator on such memory move less. A call that some ranks make with other
-  // memory works too, as with memory that nobody allocated. Where a peer is reached by RDMA, the
-  // devices send from such memory as from registered. Local: other ranks need not do the same. At
-  // most 1024 at a time; allocations of no bytes are nothing. The memory is there when this
-  // returns: unavailable when this host or the process's control group has too little of it, which
-  // is not final.
+  // ranks share a host, an all_reduce of more than 1 KiB, and the other collectives from blocks of
+  // 8 KiB on (32 KiB where ranks outnumber CPUs), of this communicator on such memory move less. A
+  // call that some ranks make with other memory works too, as with memory that nobody allocated.
+  // Where a peer is reached by RDMA, the devices send from such memory as from registered. Local:
+  // other ranks need not do the same. At most 1024 at a time; allocations of no bytes are nothing.
+  // The memory is there when this returns: unavailable when this host or the process's control
+  // group has too little of it, which is not final.
   Result<Memory> allocate(std::size_t bytes);
 
   // Tells the transports of memory that the caller has, of any kind, and keeps mapped until the

@@ -10,11 +10,11 @@
 // and then sleep. Only blocks of long operations wake them.
 //
 // Lifetime: a communicator's. dismiss() is for any thread, all else for one at a time. Workers run
-// where the thread that made them may (its CPUs), block all signals and hold no lock. A forked child
-// has no workers: there the caller does all. One that the kernel wakes up on the caller's CPU moves
-// to another.
-// Cost of dividing a block: no allocation or lock; of system calls, one that wakes sleepers, if
-// there are any (on a virtual machine it took 12 us, and the worker came 20 us later).
+// where the thread that made them may (its CPUs), block all signals and hold no lock. A forked
+// child has no workers: there the caller does all. One that the kernel wakes up on the caller's CPU
+// moves to another. Cost of dividing a block: no allocation or lock; of system calls, one that
+// wakes sleepers, if there are any (on a virtual machine it took 12 us, and the worker came 20 us
+// later).
 #pragma once
 
 #include <pthread.h>

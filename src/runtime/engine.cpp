@@ -14,6 +14,10 @@ namespace {
 
 // Longer messages of an all-reduce are taken where they lie, if they were allocated.
 constexpr std::int64_t kNeverDirectBytes = 1 << 10;
+// And among many ranks, who read n S through notes, tiles move less.
+constexpr std::int64_t most_in_notes(int ranks) {
+  return std::max(kNeverDirectBytes, (std::int64_t{32} << 10) / ranks);
+}
 static_assert(kNeverDirectBytes <= static_cast<std::int64_t>(kNoteBytes));
 
 // From here on a reduce among as many ranks shares the work out; among fewer the root is as fast.
@@ -80,7 +84,7 @@ Status Engine::all_reduce(const Operation& operation) {
     return scales ? exchange_.run(operation) : short_.run(operation);
   }
   if (crew_.threads() > 1) crew_.expect(own_bytes(operation, board_.ranks()));
-  if (!scales) return all_reduce_large(operation);
+  if (!scales) return all_reduce_longer(operation);
   // The output holds the products, and they are summed in place.
   crew_.divide(operation.bytes(), kCopyShareBytes, [&](int, std::int64_t begin, std::int64_t n) {
     device::scale(operation.type, at(operation.recv, begin), at(operation.send, begin),
@@ -90,12 +94,13 @@ Status Engine::all_reduce(const Operation& operation) {
   sum.send = sum.recv;
   sum.in_place = true;
   sum.reduction = ReduceOp::sum;
-  return all_reduce_large(sum);
+  return all_reduce_longer(sum);
 }
 
 // Where its buffers lie, if all have allocated theirs, or else through notes or tiles.
-Status Engine::all_reduce_large(const Operation& operation) {
-  const bool in_notes = ShortMessages::fit(operation, board_.ranks());
+Status Engine::all_reduce_longer(const Operation& operation) {
+  const bool in_notes = ShortMessages::fit(operation, board_.ranks()) &&
+                        operation.bytes() <= most_in_notes(board_.ranks());
   const std::uint64_t step = board_.next_step();
   const std::uint64_t tiles = tiles_.before();
   const auto copies = [&](const EngineArea& area) {

@@ -6,20 +6,20 @@
 // broadcast:flat, against which it is tested bit by bit. n is the number of ranks, S the bytes of
 // the message (of all blocks together where there are blocks).
 //
-// Short: even calls whose posts have up to 4 KiB, all kinds, are done at once: one flag round, or
-//   none where messages go one way. Reductions read n S.
+// Short: even calls whose posts have up to 4 KiB, all kinds but premultiplied sums, are done at
+//   once: one flag round, or none where messages go one way. Reductions read n S.
 // Blocks (all but what follows): in step k every sender posts piece k of all its blocks, and takes
 //   piece k of its own from every sender's post; reductions read all posts at once.
 //   Cost: one flag round; S staged, S read. Piece k + 1 is staged before piece k is taken.
-//   Long blocks (Reach::worth_reading()) that lie in allocated memory, or in any memory where peers
-//   can read each other's processes, are not staged: their place is posted, and they are taken from
-//   there.
+//   Blocks that are long enough (Reach::worth_mapping(), worth_reading()) and lie in allocated
+//   memory, or in any memory where peers can read each other's processes, are not staged: their
+//   place is posted, and they are taken from there.
 //   Cost: two flag rounds; S read and written. The sender stays until all have taken; one that
 //   fails before says so, and who has taken then looks whether what it took was still kept.
 // barrier: one step of empty posts.
-// all_reduce, longer: up to 16 KiB everyone stages its data and reduces everybody's; and where peers
-//   can read each other's processes and none is in place, up to 512 KiB (of two ranks) straight from
-//   the send buffers.
+// all_reduce, longer: up to 16 KiB (of two ranks) everyone stages its data and reduces everybody's;
+//   and where peers can read each other's processes, have a CPU each and none is in place, up to
+//   512 KiB (of two ranks) straight from the send buffers.
 // all_reduce, large, and reduce among many: tiles in two phases. Everyone stages its tile; rank r
 //   reduces chunk r of it from all stages, into its result buffer (and its recv buffer); everyone,
 //   or the root, copies the other results.
@@ -28,11 +28,12 @@
 //   stage(t+1), reduce(t), collect(t). stage(t+1) overwrites stage(t-1), which the others read in
 //   reduce(t-1): known to be over since collect(t-1). reduce(t) overwrites result(t-2), which the
 //   others read in collect(t-2), before they staged t: and reduce(t) begins when all have staged t.
-// all_reduce of more than 1 KiB, when every rank's buffers come from allocate(): no stages. Everyone
-// announces where its buffers lie; rank r reduces share r straight from all send buffers into all
-// recv buffers, and says so.
+// all_reduce of more than 1 KiB, when every rank's buffers come from allocate(): no stages.
+// Everyone announces where its buffers lie; rank r reduces share r straight from all send buffers
+// into all recv buffers, and says so.
 //   Cost: two flag rounds for all; S read and S written per rank. When some ranks' buffers are not
-//   allocated, those which are lose one round, and one of the ways above is taken.
+//   allocated, those which are lose one round, and one of the ways above is taken. (Nothing is
+//   posted: a call that does not match is found by the heartbeats of the control path.)
 //   A rank that fails in it may have peers in the midst of its buffers: it says that it leaves, and
 //   waits for a while for who announced to be through or to leave too. Who announces afterwards
 //   sees that it has left.
@@ -46,7 +47,6 @@
 
 #include <memory>
 #include <string_view>
-#include <vector>
 
 #include "runtime/control.h"
 #include "runtime/crew.h"
@@ -79,7 +79,7 @@ class Engine {
 
   Status barrier();
   Status all_reduce(const Operation& operation);
-  Status all_reduce_large(const Operation& operation);
+  Status all_reduce_longer(const Operation& operation);
 
   Crew& crew_;
   Board board_;

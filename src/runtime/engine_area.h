@@ -17,15 +17,13 @@ namespace tutti::runtime {
 
 using transport::kCacheLine;
 
-// What one rank posts in a step, and how many steps may be under way: fewer where posts are larger
-// than their lines.
+// What one rank posts in a step, and how many steps may be under way: fewer where posts need slots.
 inline constexpr std::size_t kSlotBytes = 128 * 1024;
 inline constexpr int kSlots = 8;
 inline constexpr int kLines = 64;
 inline constexpr std::size_t kNoteBytes = 4096;
 inline constexpr int kNotes = 64;
 inline constexpr int kSwapNotes = 8;
-static_assert(kSwapNotes > 2);
 // A sender takes a line from who read it last so many posts before it fills it: else its stores
 // would wait for the line, and all its later stores with them.
 inline constexpr std::uint64_t kLinesAhead = 8;
@@ -75,13 +73,13 @@ struct alignas(kCacheLine) PostLine {
 static_assert(sizeof(PostLine) == kCacheLine);
 
 // A longer message, up to a page. Where messages go one way there are as many as lines, so that the
-// sender gets far before it waits: with more ranks than CPUs each wait is a change of process. (4 KiB
-// of 2 ranks 0.24 us with 64 of them, 0.38 with 16; of 4 ranks on 2 CPUs 0.59, 0.86.)
+// sender gets far before it waits: with more ranks than CPUs each wait is a change of process. (4
+// KiB of 2 ranks 0.24 us with 64 of them, 0.38 with 16; of 4 ranks on 2 CPUs 0.59, 0.86.)
 //
-// Where all ranks post and wait for all, they take turns with a few swap notes, which stay in the
-// first-level cache. (2 KiB of two ranks 0.57 us, 0.87 with 64 of them.) Nobody waits for these:
-// whoever has seen everybody's post of the last such call knows that all are through with the one
-// before it.
+// In a call in which all ranks post and wait for all, a swap, they take turns with a few swap
+// notes, which stay in the first-level cache. (2 KiB of two ranks 0.57 us, 0.87 with 64 of them.)
+// Nobody waits for these: whoever has seen everybody's post of the last swap knows that all are
+// through with the one before it.
 struct alignas(kCacheLine) Note {
   std::byte data[kNoteBytes];
   // The notes' first lines, which are used most, are not all in the same set of a cache.
@@ -122,9 +120,10 @@ inline void prefetch_to_write(void* line) noexcept {
 }
 
 // Where so many bytes are put up.
-constexpr Where room_for(std::int64_t bytes) {
+constexpr Where room_for(std::int64_t bytes, bool swaps) {
   if (bytes <= static_cast<std::int64_t>(kInlineBytes)) return Where::line;
-  return bytes <= static_cast<std::int64_t>(kNoteBytes) ? Where::note : Where::slot;
+  if (bytes > static_cast<std::int64_t>(kNoteBytes)) return Where::slot;
+  return swaps ? Where::swap : Where::note;
 }
 
 struct alignas(kCacheLine) Counter {
@@ -137,9 +136,9 @@ struct alignas(kCacheLine) Staged {
   ProcessPlace place;                // of the send buffer, where it is read in place
 };
 
-// Where a rank's buffers of a large all-reduce lie, when both are allocated.
+// Where a rank's buffers of an all-reduce lie, when both are allocated.
 struct alignas(kCacheLine) Announcement {
-  std::atomic<std::uint64_t> number;  // of large all-reduces so far
+  std::atomic<std::uint64_t> number;  // of all-reduces so far that are direct where all announce
   std::uint64_t tag;                  // like the places, written before the number
   transport::HeapPlace send;
   transport::HeapPlace recv;
@@ -153,7 +152,7 @@ struct EngineArea {
   // Tiled all_reduce.
   Staged staged[2];  // of even and odd tiles
   Counter reduced;   // tiles whose own chunk this rank has reduced, or whose input it has read
-  // Large all_reduce of allocated memory.
+  // All_reduce of allocated memory.
   Announcement announced;
   Counter through;  // the last such all_reduce that this rank is through with
   Counter left;     // the last one that it left with an error

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 #include <new>
 #include <thread>
 
@@ -59,6 +58,15 @@ Status Board::claim(std::uint64_t step, Where where) {
   return {};
 }
 
+void Board::fetch_ahead(std::uint64_t step, Where where, std::int64_t bytes) const {
+  constexpr std::uint64_t kNotesAhead = 2;
+  static_assert(kSwapNotes > kNotesAhead, "what this swap's readers may still read stays here");
+  std::byte* const next = room(me_, step, where, kNotesAhead);
+  for (std::int64_t offset = 0; offset < bytes; offset += kCacheLine) {
+    prefetch_to_write(next + offset);
+  }
+}
+
 void Board::publish(std::uint64_t step, Where where) {
   PostLine& own = mine().line_of(step);
   own.tag = tag_;
@@ -70,7 +78,7 @@ void Board::publish(std::uint64_t step, Where where) {
 
 Status Board::post(std::uint64_t step, const void* data, std::int64_t bytes) {
   const auto size = static_cast<std::size_t>(bytes);
-  const Where where = room_for(bytes);
+  const Where where = room_for(bytes, /*swaps=*/false);
   TUTTI_TRY(claim(step, where));
   if (size > 0) copy_block(room(me_, step, where), data, bytes, device::Store::cached);
   publish(step, where);

@@ -1,4 +1,4 @@
-// Large all_reduce of allocated memory, which is read and written where it lies: see engine.h.
+// All-reduce of allocated memory, which is read and written where it lies: see engine.h.
 //
 // Lifetime: an engine's. One thread at a time.
 #pragma once

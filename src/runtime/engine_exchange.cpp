@@ -38,6 +38,7 @@ Status Exchange::run(const Operation& operation) {
   outside_ = beside_ = staged_ = false;
   find_place(operation);
   first_step_ = board_.take_steps(pieces_);
+  if (flow_.swaps()) board_.begin_swap();
   Status status = run_pieces(operation);
   // The caller has its buffers back when this returns.
   if (!status.ok() && place_.where != Where::slot) board_.revoke(step(pieces_ - 1));
@@ -72,11 +73,16 @@ Status Exchange::run_pieces(const Operation& operation) {
     if (piece + 1 < pieces_) TUTTI_TRY(post(operation, piece + 1));
     if (!flow_.receives) continue;
     TUTTI_TRY(reduces_ ? reduce(operation, piece) : take(operation, piece));
-    // Where all wait for all, nobody waits for this but who sees it in the next post.
-    const bool mutual = flow_.sender < 0 && flow_.receiver < 0;
-    board_.consume(step(piece), mutual && pieces_ == 1 && place_.where == Where::slot && !outside_);
+    // In a swap nobody waits for this but who sees it in the next post.
+    const bool in_next = flow_.swaps() && pieces_ == 1 && place_.where == Where::slot && !outside_;
+    board_.consume(step(piece), in_next);
   }
-  if (place_.where == Where::slot) return {};
+  if (place_.where == Where::slot) {
+    const std::int64_t bytes = post_bytes();
+    const bool in_note = room_for(bytes, flow_.swaps()) == Where::swap;
+    if (in_note) board_.fetch_ahead(first_step_, Where::swap, bytes);
+    return {};
+  }
   return board_.wait_consumed(step(pieces_ - 1), flow_.receiver);
 }
 
@@ -150,11 +156,14 @@ Status Exchange::post_place(std::uint64_t step) {
   return {};
 }
 
+std::int64_t Exchange::post_bytes() const {
+  return table_bytes_ + post_blocks_ * std::min(flow_.own_largest, piece_bytes_);
+}
+
 Status Exchange::post_data(const Operation& operation, std::int64_t piece) {
   const std::uint64_t at = step(piece);
-  const std::int64_t bytes =
-      table_bytes_ + post_blocks_ * std::min(flow_.own_largest, piece_bytes_);
-  const Where where = room_for(bytes);
+  const std::int64_t bytes = post_bytes();
+  const Where where = room_for(bytes, flow_.swaps());
   TUTTI_TRY(board_.claim(at, where));
   EngineArea& own = board_.mine();
   std::byte* const to = board_.room(board_.rank(), at, where);

@@ -84,6 +84,8 @@ class Exchange {
   void find_place(const Operation& operation);
   Status post(const Operation& operation, std::int64_t piece);
   Status post_place(std::uint64_t step);
+  // Of a post of data, whatever its piece.
+  std::int64_t post_bytes() const;
   Status post_data(const Operation& operation, std::int64_t piece);
   void stage(const Operation& operation, std::byte* to, std::int64_t piece) const;
   void keep_own(const Operation& operation) const;

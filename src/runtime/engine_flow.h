@@ -25,6 +25,9 @@ struct Roles {
   Roles() = default;
   Roles(const Operation& operation, int rank);
 
+  // Does every rank post, and wait for all?
+  bool swaps() const { return sender < 0 && receiver < 0; }
+
   bool sends = true;          // this rank posts
   bool receives = true;       // and takes
   int sender = -1;            // the only rank that posts, or -1: all

@@ -30,9 +30,6 @@ class ShortMessages {
 
  private:
   Status put(const Operation& operation, std::uint64_t step);
-  // Where a rank's post lies, this one's or one that follows it.
-  std::byte* room(int rank, std::uint64_t step, std::uint64_t ahead = 0) const;
-  void fetch_ahead(std::uint64_t step) const;
   void keep_own(const Operation& operation) const;
   void fetch_next(int rank, std::uint64_t step) const;
   Status wait(std::uint64_t step);
@@ -50,7 +47,6 @@ class ShortMessages {
     std::byte bytes[kCacheLine];
   };
   std::vector<Copied> copies_;
-  std::uint64_t swaps_ = 0;  // calls that used swap notes
   // The running operation.
   Roles roles_;
   std::int64_t post_bytes_ = 0;

@@ -9,7 +9,9 @@ namespace {
 Room room_of(std::uint64_t stamp) {
   return static_cast<Room>(static_cast<std::uint32_t>(stamp) >> kRoomShift);
 }
-std::size_t bytes_of(std::uint64_t stamp) { return stamp & ((1U << kRoomShift) - 1); }
+std::size_t bytes_of(std::uint64_t stamp) {
+  return stamp & ((1U << kRoomShift) - 1);
+}
 
 }  // namespace
 

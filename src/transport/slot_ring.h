@@ -77,9 +77,15 @@ constexpr std::size_t whole_lines(std::size_t bytes) {
   return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
 }
 // 4 KiB where slots are as usual.
-constexpr std::size_t note_bytes(const Caps& caps) { return whole_lines(caps.slot_bytes / 32); }
-constexpr std::size_t line_stride(const Caps& caps) { return sizeof(RingLine) + note_bytes(caps); }
-constexpr std::size_t slot_stride(const Caps& caps) { return whole_lines(caps.slot_bytes); }
+constexpr std::size_t note_bytes(const Caps& caps) {
+  return whole_lines(caps.slot_bytes / 32);
+}
+constexpr std::size_t line_stride(const Caps& caps) {
+  return sizeof(RingLine) + note_bytes(caps);
+}
+constexpr std::size_t slot_stride(const Caps& caps) {
+  return whole_lines(caps.slot_bytes);
+}
 constexpr std::size_t ring_bytes(const Caps& caps) {
   const std::size_t bytes = sizeof(RingHeader) + kRingLines * line_stride(caps) +
                             static_cast<std::size_t>(caps.slots) * slot_stride(caps);

@@ -28,8 +28,8 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 // Sizes around those at which the engine changes its ways.
-constexpr std::int64_t kCounts[] = {1,    512,     513,     2048,    4097,     8191,
-                                    8193, 100'003, 131'072, 300'001, 2'200'000};
+constexpr std::int64_t kCounts[] = {1,    256,  257,     1024,    1025,    4097,
+                                    8191, 8193, 100'003, 131'072, 300'001, 2'200'000};
 
 Memory allocated(Communicator& c, std::size_t bytes) {
   auto memory = c.allocate(bytes);

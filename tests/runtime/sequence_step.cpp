@@ -8,11 +8,12 @@ namespace {
 
 // Around the sizes at which the engine changes its way.
 std::int64_t draw_bytes(std::mt19937_64& random, int ranks, std::int64_t buffer_bytes) {
-  static constexpr std::int64_t kSmall[] = {1, 8, 40, 100, 2 << 10, 5000, 8 << 10, 16 << 10};
-  const std::int64_t large[] = {32 << 10,  128 << 10, 256 << 10,
-                                512 << 10, 1 << 20,   buffer_bytes / 2};
+  static constexpr std::int64_t kSmall[] = {1,       8,    40,      100,     1 << 10,
+                                            4 << 10, 5000, 8 << 10, 16 << 10};
+  const std::int64_t large[] = {32 << 10,  64 << 10, 128 << 10,       256 << 10,
+                                512 << 10, 1 << 20,  buffer_bytes / 2};
   const bool small = below(random, 4) != 0;
-  const std::int64_t base = small ? kSmall[below(random, 8)] : large[below(random, 6)];
+  const std::int64_t base = small ? kSmall[below(random, 9)] : large[below(random, 7)];
   const std::int64_t shares = below(random, 3) == 0 ? std::max(ranks - 1, 1) : 1;
   return base / shares + 8 * (below(random, 5) - 2);
 }

@@ -285,7 +285,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, RandomSequence,
 // back by then.
 TEST(Sequence, CallsWithoutPostsAmongThoseThatHaveThem) {
   run_threads(2, quick_config(), [](Communicator& communicator) {
-    constexpr std::int64_t kCount = 1024;
+    constexpr std::int64_t kCount = 2048;
     std::vector<float> data(kCount);
     for (int round = 0; round < 20; ++round) {
       for (int i = 0; i < 20 + round; ++i) ASSERT_EQ(communicator.barrier().message(), "");

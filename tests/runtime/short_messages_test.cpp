@@ -3,18 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include <fmt/format.h>
-
 #include <chrono>
-#include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "plan/layout.h"
 #include "runtime/collective_case.h"
 #include "runtime/engine_area.h"
-#include "support/values.h"
+#include "runtime/waiter.h"
 #include "support/world.h"
 
 namespace tutti::test {
@@ -34,24 +30,47 @@ std::vector<std::int64_t> sizes(int ranks) {
   return sizes;
 }
 
-TEST(ShortMessages, AtTheSizesWhereLinesAndNotesEnd) {
-  for (const int ranks : {2, 3, 4}) {
-    run_threads(ranks, quick_config(), [&](Communicator& communicator) {
-      for (int kind = 0; kind < kCollectiveCount; ++kind) {
-        const auto collective = static_cast<Collective>(kind);
-        if (collective == Collective::barrier) continue;
-        for (const std::int64_t count : sizes(ranks)) {
-          for (const bool in_place : {false, true}) {
-            const Case one{.collective = collective,
-                           .count = count,
-                           .type = DataType::uint8,
-                           .root = static_cast<int>(count % ranks),
-                           .in_place = in_place};
-            EXPECT_EQ(run_case(communicator, one), "") << describe(one) << " of " << ranks;
-          }
-        }
+// Every collective at all of them. Empty when right, or what is wrong.
+std::string run_at_sizes(Communicator& communicator) {
+  const int ranks = communicator.size();
+  for (int kind = 0; kind < kCollectiveCount; ++kind) {
+    const auto collective = static_cast<Collective>(kind);
+    if (collective == Collective::barrier) continue;
+    for (const std::int64_t count : sizes(ranks)) {
+      for (const int way : {0, 1, 2, 3}) {
+        const bool reduces = collective == Collective::all_reduce ||
+                             collective == Collective::reduce ||
+                             collective == Collective::reduce_scatter;
+        const Case one{.collective = collective,
+                       .count = count,
+                       .type = DataType::uint8,
+                       .root = static_cast<int>(count % ranks),
+                       .in_place = way % 2 == 1,
+                       .premultiplied = reduces && way >= 2};
+        std::string wrong = run_case(communicator, one);
+        if (!wrong.empty()) return wrong;
       }
+    }
+  }
+  return {};
+}
+
+TEST(ShortMessages, AtTheSizesWhereLinesAndNotesEnd) {
+  for (const int ranks : {2, 3, 4, 17}) {
+    run_threads(ranks, quick_config(), [](Communicator& communicator) {
+      EXPECT_EQ(run_at_sizes(communicator), "") << "of " << communicator.size();
     });
+  }
+}
+
+TEST(ShortMessages, AtTheSameSizesBetweenProcesses) {
+  Config config = quick_config();
+  config.transports = {"shm"};
+  for (const int ranks : {2, 3}) {
+    for (const Exit& exit : run_processes(ranks, config, run_at_sizes)) {
+      EXPECT_EQ(exit.status, 0);
+      EXPECT_EQ(exit.output, "");
+    }
   }
 }
 
@@ -67,8 +86,8 @@ class Calls {
     std::vector<std::uint64_t> in(static_cast<std::size_t>(words), number_);
     std::vector<std::uint64_t> out(in.size());
     const std::vector<std::uint64_t> want(in.size(), number_ * ranks);
-    const Status status = communicator_.all_reduce(in.data(), out.data(), words, DataType::uint64,
-                                                   ReduceOp::sum);
+    const Status status =
+        communicator_.all_reduce(in.data(), out.data(), words, DataType::uint64, ReduceOp::sum);
     EXPECT_TRUE(status.ok()) << status.message();
     return status.ok() && out == want;
   }
@@ -143,9 +162,8 @@ TEST(ShortMessages, AnAllReduceOfWhatSomeHaveAllocated) {
       }
       for (std::size_t words = 8; words <= most / 8; ++words) {
         for (std::size_t i = 0; i < words; ++i) in[i] = words * 1000 + i;
-        const Status status =
-            communicator.all_reduce(in, out, static_cast<std::int64_t>(words), DataType::uint64,
-                                    ReduceOp::sum);
+        const Status status = communicator.all_reduce(in, out, static_cast<std::int64_t>(words),
+                                                      DataType::uint64, ReduceOp::sum);
         ASSERT_TRUE(status.ok()) << status.message();
         for (std::size_t i = 0; i < words; ++i) {
           ASSERT_EQ(out[i], 3 * (words * 1000 + i)) << words << " words, word " << i;
@@ -154,6 +172,56 @@ TEST(ShortMessages, AnAllReduceOfWhatSomeHaveAllocated) {
       ASSERT_TRUE(communicator.barrier().ok());
     });
   }
+}
+
+// One announces where its memory lies, the other makes another call: both hear of it.
+TEST(ShortMessages, AnAnnouncedAllReduceThatMeetsAnotherCall) {
+  constexpr std::int64_t kCount = kNote / 2 / static_cast<std::int64_t>(sizeof(float));
+  for (const bool posts : {true, false}) {
+    run_threads(2, quick_config(), [&](Communicator& communicator) {
+      const auto bytes = static_cast<std::size_t>(2 * kCount) * sizeof(float);
+      Result<Memory> memory = communicator.allocate(bytes);
+      ASSERT_TRUE(memory.ok()) << memory.status().message();
+      float* const data = memory->as<float>().data();
+      std::vector<float> own(4 * static_cast<std::size_t>(kCount));
+      const auto type = DataType::float32;
+      const Status status =
+          communicator.rank() == 0
+              ? communicator.all_reduce(data, data + kCount, kCount, type, ReduceOp::sum)
+          : posts ? communicator.all_gather(own.data(), own.data() + kCount, kCount, type)
+                  : communicator.gather(own.data(), own.data() + kCount, kCount, type, 1);
+      EXPECT_EQ(status.code(), Code::mismatch) << status.message();
+      const std::string text(status.message());
+      EXPECT_NE(text.find("all_reduce(float32, 512, sum)"), std::string::npos) << text;
+      EXPECT_NE(text.find(posts ? "all_gather(float32, 512)" : "gather(float32, 512"),
+                std::string::npos)
+          << text;
+    });
+  }
+}
+
+// Those that have announced leave it when one has not come.
+TEST(ShortMessages, AnAnnouncedAllReduceThatIsAborted) {
+  run_threads(3, quick_config(), [](Communicator& communicator) {
+    constexpr std::size_t kBytes = runtime::kNoteBytes / 2;
+    Result<Memory> memory = communicator.allocate(kBytes);
+    ASSERT_TRUE(memory.ok()) << memory.status().message();
+    float* const data = memory->as<float>().data();
+    ASSERT_TRUE(communicator.barrier().ok());
+    if (communicator.rank() == 2) {
+      communicator.abort();
+      return;
+    }
+    const Status status = communicator.all_reduce(data, data, kBytes / sizeof(float),
+                                                  DataType::float32, ReduceOp::sum);
+    EXPECT_EQ(status.code(), Code::aborted) << status.message();
+  });
+}
+
+// What decides whether senders lend: all ranks of a host say the same.
+TEST(ShortMessages, MoreRanksThanCpusAreCrowded) {
+  EXPECT_FALSE(runtime::Patience::of(2, 2).crowded);
+  EXPECT_TRUE(runtime::Patience::of(3, 2).crowded);
 }
 
 }  // namespace

@@ -8,11 +8,11 @@
 #include <random>
 
 #include "base/error.h"
+#include "support/values.h"
 #include "transport/loopback/loopback.h"
 #include "transport/pattern.h"
 #include "transport/segment.h"
 #include "transport/shm/shm.h"
-#include "support/values.h"
 #include "transport/slot_link.h"
 
 namespace tutti::transport {
