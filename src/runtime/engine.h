@@ -7,7 +7,9 @@
 // the message (of all blocks together where there are blocks).
 //
 // Short: even calls whose posts have up to 4 KiB, all kinds but premultiplied sums, are done at
-//   once: one flag round, or none where messages go one way. Reductions read n S.
+//   once: one flag round, or none where messages go one way. Reductions read n S, so all-reduces
+//   among more than 8 ranks are short up to 32 KiB / n only, or 1 KiB. (A premultiplied one is
+//   multiplied first, and then the same.)
 // Blocks (all but what follows): in step k every sender posts piece k of all its blocks, and takes
 //   piece k of its own from every sender's post; reductions read all posts at once.
 //   Cost: one flag round; S staged, S read. Piece k + 1 is staged before piece k is taken.

@@ -7,7 +7,7 @@
 // short calls when enough of them have gone by.
 //
 //   post:     claim(), fill it; publish().         One line written, and a note or a slot.
-//   take:     wait(), post(); in the end consume().  One transfer of the line from core to core.
+//   take:     wait(), data(); in the end consume().  One transfer of the line from core to core.
 //
 // A line serves the steps s, s + kLines, ..., a note s, s + kNotes, ..., and a slot s, s + kSlots,
 // ...: claim() waits until all have consumed the step that was in it last. That all have is mostly

@@ -48,7 +48,7 @@ Status Exchange::run(const Operation& operation) {
 void Exchange::cut(const Operation& operation) {
   const std::int64_t ranks = board_.ranks();
   reduces_ = plan::reduces(operation.collective);
-  swaps_ = operation.collective == Collective::all_to_all && operation.in_place;
+  trades_ = operation.collective == Collective::all_to_all && operation.in_place;
   scales_ = operation.reduction.factor_kind() != Reduction::Factor::none;
   post_blocks_ = flow_.one_block ? 1 : scales_ ? ranks : ranks - 1;
   table_bytes_ = flow_.told ? ranks * static_cast<std::int64_t>(sizeof(Block)) : 0;
@@ -112,8 +112,8 @@ std::int64_t Exchange::part(std::int64_t block_bytes, std::int64_t piece) const 
 
 void Exchange::find_place(const Operation& operation) {
   place_ = {};
-  // Blocks that are swapped in place are overwritten before all have read them.
-  if (!flow_.sends || scales_ || swaps_) return;
+  // Blocks that are traded in place are overwritten before all have read them.
+  if (!flow_.sends || scales_ || trades_) return;
   const std::int64_t longest = flow_.known ? flow_.largest : flow_.own_largest;
   if (longest >= reach_.worth_mapping(flow_.one_block)) {
     if (const auto heap = reach_.find(operation.send, flow_.sent_bytes())) {

@@ -112,7 +112,7 @@ class Exchange {
   Shape shape_;
   Flow flow_;
   bool reduces_ = false;
-  bool swaps_ = false;    // blocks with each other in place: an all-to-all
+  bool trades_ = false;   // blocks are overwritten by those that come: an all-to-all in place
   bool scales_ = false;   // what is staged is multiplied, the own contribution too
   Place place_;           // of what this rank sends
   bool outside_ = false;  // something was taken that was not staged

@@ -61,14 +61,14 @@ Status Exchange::take(const Operation& operation, std::int64_t piece) {
 Status Exchange::take_block(const Operation& operation, int sender, std::int64_t piece) {
   if (piece == 0) TUTTI_TRY(open(operation, sender));
   const Sender& from = senders_[static_cast<std::size_t>(sender)];
-  if (!from.staged && !swaps_) {
+  if (!from.staged && !trades_) {
     // At once: a system call for all of it.
     return piece == 0 ? read_outside(operation, sender, {0, from.block.bytes}) : Status();
   }
   const std::int64_t begin = piece * piece_bytes_;
   const std::int64_t bytes = part(from.block.bytes, piece);
   if (bytes <= 0) return {};
-  // Where blocks are swapped in place, the next piece of this rank's was posted already, and no
+  // Where blocks are traded in place, the next piece of this rank's was posted already, and no
   // more than that.
   if (!from.staged) return read_outside(operation, sender, {begin, bytes});
   if (piece > 0) TUTTI_TRY(board_.wait(sender, step(piece)));

@@ -66,7 +66,7 @@ class RecvPort {
   virtual std::span<const std::byte> peek() = 0;
   // Of the message that peek() shows. REQUIRES: the last peek() found one, not yet released.
   virtual std::uint64_t tag() const = 0;
-  // Gives the message's slot back to the sender.
+  // Gives the message's credit back to the sender.
   virtual void release() = 0;
   virtual PortState state() const = 0;
 };

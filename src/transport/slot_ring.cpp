@@ -31,17 +31,22 @@ Room SlotSender::room_for(std::size_t bytes) const {
 std::span<std::byte> SlotSender::reserve(std::size_t bytes) {
   assert(bytes <= ring_.caps.slot_bytes);
   // Once large, a window stays so until it is committed: what was written into it is kept.
-  room_ = std::max(room_, room_for(bytes));
-  // The messages whose line and slot this one takes.
-  std::uint64_t last = sent_ < kRingLines ? 0 : sent_ + 1 - kRingLines;
-  if (room_ == Room::slot) last = std::max(last, held_[slot_]);
+  const Room room = std::max(room_, room_for(bytes));
   // Acquire: the consumer's last reads of them come before what is written there now.
-  if (!released(last)) return {};
-  return {ring_.data(line_, slot_, room_), bytes};
+  if (!released(last_in(room))) return {};
+  room_ = room;
+  return {ring_.data(line_, slot_, room), bytes};
+}
+
+// The last message that was in the next line, or in the next slot.
+std::uint64_t SlotSender::last_in(Room room) const {
+  const std::uint64_t in_line = sent_ < kRingLines ? 0 : sent_ + 1 - kRingLines;
+  return room == Room::slot ? std::max(in_line, held_[slot_]) : in_line;
 }
 
 void SlotSender::commit(std::size_t bytes, std::uint64_t tag) {
   assert(bytes <= ring_.caps.slot_bytes && room_ >= room_for(bytes));
+  assert(released_ >= last_in(room_));
   ++sent_;
   const std::uint64_t stamp = sent_ << 32 | static_cast<std::uint64_t>(room_) << kRoomShift | bytes;
   RingLine* const line = ring_.line(line_);

@@ -38,7 +38,7 @@ inline constexpr int kSlotLanes = 4;
 
 inline constexpr int kRingLines = 32;
 
-// Where a message lies; the smallest place that holds it, or, once committed, that was reserved.
+// Where a message lies: the smallest place that holds the largest window reserved for it.
 enum class Room : std::uint32_t { line = 1, note, slot };  // no stamp is 0
 
 // The stamp is sequence << 32 | room << 30 | length; sequences start at 1.
@@ -148,6 +148,7 @@ class SlotSender final : public SendPort {
 
  private:
   Room room_for(std::size_t bytes) const;
+  std::uint64_t last_in(Room room) const;
 
   RingView ring_;
   const EndLine& receiver_;

@@ -20,7 +20,7 @@ namespace tutti::transport {
 
 struct Caps {
   std::size_t slot_bytes = 0;  // largest message
-  int slots = 0;               // messages in flight per port: the credits
+  int slots = 0;               // messages of any size in flight per port, at least: the credits
   // From this size on SendPort::send_from beats a copy into the window; 0: it cannot be used.
   std::size_t borrow_bytes = 0;
 };

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "plan/layout.h"
 #include "runtime/collective_case.h"
 #include "runtime/engine_area.h"
 #include "runtime/waiter.h"
@@ -37,7 +38,7 @@ std::string run_at_sizes(Communicator& communicator) {
     const auto collective = static_cast<Collective>(kind);
     if (collective == Collective::barrier) continue;
     for (const std::int64_t count : sizes(ranks)) {
-      for (const int way : {0, 1, 2, 3}) {
+      for (int way = 0; way < 8; ++way) {
         const bool reduces = collective == Collective::all_reduce ||
                              collective == Collective::reduce ||
                              collective == Collective::reduce_scatter;
@@ -46,7 +47,8 @@ std::string run_at_sizes(Communicator& communicator) {
                        .type = DataType::uint8,
                        .root = static_cast<int>(count % ranks),
                        .in_place = way % 2 == 1,
-                       .premultiplied = reduces && way >= 2};
+                       .uneven = plan::has_blocks(collective) && way >= 4,
+                       .premultiplied = reduces && way / 2 % 2 == 1};
         std::string wrong = run_case(communicator, one);
         if (!wrong.empty()) return wrong;
       }
@@ -121,6 +123,29 @@ TEST(ShortMessages, NotesAreUsedAgainWhateverWasBetween) {
         }
         for (int i = 0; i < between; ++i) {
           ASSERT_TRUE(calls.broadcast(i % 3 == 0 ? kInNote : kInLine, i % 2)) << between;
+        }
+      }
+    });
+  }
+}
+
+// Swaps of all kinds and sizes count together, also where ranks post in different places.
+TEST(ShortMessages, SwapsOfAllKindsTakeTurns) {
+  constexpr std::int64_t kBytes[] = {8, 300, 3000, 20'000, 300'000};
+  for (const int ranks : {2, 3, 5}) {
+    run_threads(ranks, quick_config(), [&](Communicator& communicator) {
+      for (int round = 0; round < 3 * runtime::kSwapNotes; ++round) {
+        const Case kinds[] = {
+            {.collective = Collective::all_to_all, .count = kBytes[round % 5], .uneven = true},
+            {.collective = Collective::all_reduce, .count = kBytes[round % 3]},
+            {.collective = Collective::reduce_scatter, .count = 100, .premultiplied = true},
+            {.collective = Collective::all_gather,
+             .count = kBytes[(round + 2) % 4],
+             .uneven = true},
+        };
+        for (Case one : kinds) {
+          one.type = DataType::uint8;
+          EXPECT_EQ(run_case(communicator, one), "") << describe(one) << ", round " << round;
         }
       }
     });

@@ -12,7 +12,7 @@ namespace {
 std::vector<std::size_t> edge_sizes(std::size_t slot_bytes) {
   std::vector<std::size_t> sizes;
   for (const std::size_t size : std::initializer_list<std::size_t>{
-           0, 1, 7, 8, 9, 47, 48, 49, 55, 56, 57, 63, 64, 65, 127, 128, 4095, 4096}) {
+           0, 1, 7, 8, 9, 47, 48, 49, 55, 56, 57, 63, 64, 65, 127, 128, 4095, 4096, 4097}) {
     if (size < slot_bytes) sizes.push_back(size);
   }
   sizes.push_back(slot_bytes - 1);

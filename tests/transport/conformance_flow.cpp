@@ -93,7 +93,7 @@ TEST_P(Conformance, AFullPortGivesNoWindowUntilTheReceiverReleases) {
 }
 
 TEST_P(Conformance, WindowsAndMessagesStayUntilCommitAndRelease) {
-  for (const std::size_t bytes : std::initializer_list<std::size_t>{0, 8, 200}) {
+  for (const std::size_t bytes : std::initializer_list<std::size_t>{0, 8, 60, 200}) {
     run(
         1, kTinyCaps,
         [bytes](End& end) {
@@ -161,7 +161,7 @@ TEST_P(Conformance, WhatWasFlushedArrivesWithoutTheSender) {
   run(
       1, kUsualCaps,
       [](End& end) {
-        std::vector<std::byte> message(end.link().caps().slot_bytes);
+        std::vector<std::byte> message(256);
         fill_pattern(message, 5);
         ASSERT_TRUE(end.send(0, message));
         ASSERT_TRUE(end.flush(0));
@@ -197,19 +197,28 @@ TEST_P(Conformance, SleepersAreWokenByEveryMessage) {
   });
 }
 
+// Of messages that take a slot each, of which there is one.
 TEST_P(Conformance, SleepersAreWokenByEveryRelease) {
   constexpr std::uint64_t kRounds = 5000;
   run(
-      1, {.slot_bytes = 64, .slots = 1},
+      1, {.slot_bytes = 256, .slots = 1},
       [](End& end) {
-        for (std::uint64_t i = 0; i < kRounds; ++i) send_number(end, 0, i);
+        std::vector<std::byte> message(256);
+        for (std::uint64_t i = 0; i < kRounds; ++i) {
+          std::memcpy(message.data(), &i, sizeof i);
+          ASSERT_TRUE(end.send(0, message, i));
+        }
         ASSERT_TRUE(end.flush(0));
       },
       [](End& end) {
         Random random(test_seed());
         for (std::uint64_t i = 0; i < kRounds; ++i) {
           spin(random.below(400));
-          ASSERT_EQ(receive_number(end, 0), i);
+          ASSERT_TRUE(end.receive(0, [i](std::span<const std::byte> message) {
+            std::uint64_t number = 0;
+            std::memcpy(&number, message.data(), sizeof number);
+            ASSERT_EQ(number, i);
+          }));
         }
       });
 }

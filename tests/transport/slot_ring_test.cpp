@@ -124,7 +124,7 @@ TEST_F(SlotRingTest, MessagesThatNeedNoSlotGoOnUntilTheLinesAreFull) {
   SendPort& out = first->send_port(0);
   RecvPort& in = second->recv_port(0);
   for (int i = 0; i < kRingLines; ++i) {
-    const auto window = out.reserve(static_cast<std::size_t>(i));
+    const auto window = out.reserve(2 * static_cast<std::size_t>(i));
     ASSERT_NE(window.data(), nullptr) << i;
     fill_pattern(window, static_cast<std::uint64_t>(i));
     out.commit(window.size(), 0);
@@ -132,7 +132,7 @@ TEST_F(SlotRingTest, MessagesThatNeedNoSlotGoOnUntilTheLinesAreFull) {
   EXPECT_EQ(out.reserve(0).data(), nullptr);
   for (int i = 0; i < kRingLines; ++i) {
     const auto message = in.peek();
-    ASSERT_EQ(message.size(), static_cast<std::size_t>(i));
+    ASSERT_EQ(message.size(), 2 * static_cast<std::size_t>(i));
     EXPECT_EQ(find_damage(message, static_cast<std::uint64_t>(i)), -1);
     EXPECT_FALSE(out.released(static_cast<std::uint64_t>(i) + 1));
     in.release();
@@ -140,6 +140,30 @@ TEST_F(SlotRingTest, MessagesThatNeedNoSlotGoOnUntilTheLinesAreFull) {
   }
   EXPECT_EQ(in.peek().data(), nullptr);
   EXPECT_NE(out.reserve(0).data(), nullptr);
+}
+
+// A window that is refused leaves the one before as it was.
+TEST_F(SlotRingTest, WithoutASlotSmallMessagesGoOn) {
+  const auto first = connect(node0_, 1);
+  const auto second = connect(node1_, 0);
+  SendPort& out = first->send_port(0);
+  RecvPort& in = second->recv_port(0);
+  for (int i = 0; i < kCaps.slots; ++i) {
+    fill_pattern(out.reserve(200), static_cast<std::uint64_t>(i));
+    out.commit(200, 0);
+  }
+  const auto small = out.reserve(4);
+  ASSERT_NE(small.data(), nullptr);
+  fill_pattern(small, 77);
+  EXPECT_EQ(out.reserve(200).data(), nullptr);
+  EXPECT_EQ(out.reserve(4).data(), small.data());
+  out.commit(4, 0);
+  for (int i = 0; i < kCaps.slots; ++i) {
+    EXPECT_EQ(find_damage(in.peek(), static_cast<std::uint64_t>(i)), -1);
+    in.release();
+  }
+  ASSERT_EQ(in.peek().size(), 4U);
+  EXPECT_EQ(find_damage(in.peek(), 77), -1);
 }
 
 // A slot is free once the message that was in it is released, however many came between.
@@ -151,7 +175,9 @@ TEST_F(SlotRingTest, LinesAndSlotsAreUsedAgainEachInTheirTurn) {
   std::mt19937_64 random(test::test_seed());
   std::uint64_t sent = 0;
   std::uint64_t received = 0;
-  const auto size_of_message = [](std::uint64_t i) { return i * 2654435761U % 7 * 33 % 201; };
+  // In lines, notes and slots, and where one becomes the other.
+  static constexpr std::size_t kSizes[] = {0, 48, 49, 64, 65, 200};
+  const auto size_of_message = [](std::uint64_t i) { return kSizes[i * 2654435761U / 1024 % 6]; };
   while (received < 20'000) {
     for (std::uint64_t burst = random() % 40; burst > 0; --burst) {
       const auto window = out.reserve(size_of_message(sent));
