@@ -22,7 +22,6 @@ inline constexpr std::size_t kSlotBytes = 128 * 1024;
 inline constexpr int kSlots = 8;
 inline constexpr int kLines = 64;
 inline constexpr std::size_t kNoteBytes = 4096;
-inline constexpr int kNotes = 64;
 inline constexpr int kSwapNotes = 8;
 // A sender takes a line from who read it last so many posts before it fills it: else its stores
 // would wait for the line, and all its later stores with them.
@@ -30,8 +29,8 @@ inline constexpr std::uint64_t kLinesAhead = 8;
 // Where only lines and notes are used, their readers say so rarely: what they write then is what a
 // sender looks at that has none left.
 inline constexpr std::uint64_t kLinesPerCredit = 16;
-static_assert(kLinesPerCredit < kLines && kLinesPerCredit < kNotes,
-              "who has taken all has said so of the next note's last step");
+static_assert(kLinesPerCredit < kLines,
+              "who has taken all has said so of the next line's last step");
 // Every receiver has at least a cache line of a slot.
 inline constexpr int kEngineRanksMax = 1024;
 // What one rank stages of a tiled all-reduce at a time. Two of them and their results stay within a
@@ -47,7 +46,7 @@ inline constexpr std::int64_t kEngineBlockBytes = 16 * 1024;
 // Where the data of a post lies.
 enum class Where : std::uint64_t {
   line,     // in the post's own cache line
-  note,     // in its note
+  note,     // in the line's note
   swap,     // in a swap note
   slot,     // in its slot
   heap,     // in memory that the sender allocated: the line holds a HeapPlace
@@ -159,7 +158,7 @@ struct EngineArea {
   // Point to point: 1 when this rank failed, and keeps nothing that it lent.
   Counter withdrawn;
   Counter reading;  // 1 while this rank reads memory of other ranks of its process: see Reading
-  alignas(4096) Note note[kNotes];
+  alignas(4096) Note note[kLines];
   Note swap_note[kSwapNotes];
   alignas(4096) std::byte slot[kSlots][kSlotBytes];
   alignas(kCacheLine) std::byte stage[2][kTileBytes];

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 #include <new>
 #include <thread>
 
 #include "base/deadline.h"
 #include "base/try.h"
-#include "runtime/engine_copy.h"
 #include "runtime/tag.h"
 #include "transport/doorbell.h"
 
@@ -38,23 +38,13 @@ std::uint64_t Board::take_steps(std::int64_t count) {
   return first;
 }
 
-std::uint64_t& Board::held(std::uint64_t step, Where where) {
-  switch (where) {
-    case Where::note:
-      return note_held_[step % kNotes];
-    case Where::slot:
-      return slot_held_[step % kSlots];
-    default:
-      return line_held_[step % kLines];
-  }
-}
-
 Status Board::claim(std::uint64_t step, Where where) {
-  std::uint64_t& line = held(step, Where::line);
-  std::uint64_t& room = held(step, where);
-  const std::uint64_t last = std::max(line, room);
+  std::uint64_t& line = line_held_[step % kLines];
+  std::uint64_t& slot = slot_held_[step % kSlots];
+  const std::uint64_t last = where == Where::slot ? std::max(line, slot) : line;
   if (consumed_ < last) TUTTI_TRY(wait_consumed(last));
-  line = room = step;
+  line = step;
+  if (where == Where::slot) slot = step;
   return {};
 }
 
@@ -76,12 +66,11 @@ void Board::publish(std::uint64_t step, Where where) {
   ring();
 }
 
-Status Board::post(std::uint64_t step, const void* data, std::int64_t bytes) {
-  const auto size = static_cast<std::size_t>(bytes);
-  const Where where = room_for(bytes, /*swaps=*/false);
-  TUTTI_TRY(claim(step, where));
-  if (size > 0) copy_block(room(me_, step, where), data, bytes, device::Store::cached);
-  publish(step, where);
+Status Board::post(std::uint64_t step, const void* data, std::size_t bytes) {
+  assert(bytes <= kInlineBytes);
+  TUTTI_TRY(claim(step, Where::line));
+  if (bytes > 0) std::memcpy(mine().line_of(step).data, data, bytes);
+  publish(step, Where::line);
   return {};
 }
 

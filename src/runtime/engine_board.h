@@ -9,10 +9,10 @@
 //   post:     claim(), fill it; publish().         One line written, and a note or a slot.
 //   take:     wait(), data(); in the end consume().  One transfer of the line from core to core.
 //
-// A line serves the steps s, s + kLines, ..., a note s, s + kNotes, ..., and a slot s, s + kSlots,
-// ...: claim() waits until all have consumed the step that was in it last. That all have is mostly
-// known without a look: whoever posts step s has consumed all before s - 1 (it may post one step
-// ahead, no more). Swap notes (engine_area.h) go by the number of swaps, and need no claim.
+// A line and its note serve the steps s, s + kLines, ..., and a slot s, s + kSlots, ...: claim()
+// waits until all have consumed the step that was in it last. That all have is mostly known without
+// a look: whoever posts step s has consumed all before s - 1 (it may post one step ahead, no more).
+// Swap notes (engine_area.h) go by the number of swaps, and need no claim.
 //
 // Lifetime: an engine's. One thread at a time. No allocation, lock or system call but a wait's.
 #pragma once
@@ -53,12 +53,13 @@ class Board {
   // This call is a swap: all ranks post in it, and wait for all.
   void begin_swap() { ++swaps_; }
 
-  // Returns once this rank's line of the step is free, and its note or slot, if that is to be used.
+  // Returns once this rank's line and note of the step are free, and its slot, if that is to be
+  // used.
   Status claim(std::uint64_t step, Where where);
   // Puts up what the line, the note or the slot holds, and wakes who sleeps.
   void publish(std::uint64_t step, Where where);
-  // Puts up a message where it fits. REQUIRES: bytes <= kSlotBytes.
-  Status post(std::uint64_t step, const void* data, std::int64_t bytes);
+  // Puts up a message that fits the line. REQUIRES: bytes <= kInlineBytes.
+  Status post(std::uint64_t step, const void* data, std::size_t bytes);
   // This rank needs no post of the step, or of one before, any more. `quiet`: nobody waits for it.
   void consume(std::uint64_t step, bool quiet = false);
 
@@ -90,7 +91,7 @@ class Board {
       case Where::line:
         return of_rank.line_of(step + ahead).data;
       case Where::note:
-        return of_rank.note[(step + ahead) % kNotes].data;
+        return of_rank.note[(step + ahead) % kLines].data;
       case Where::swap:
         return of_rank.swap_note[(swaps_ + ahead) % kSwapNotes].data;
       default:
@@ -161,10 +162,8 @@ class Board {
   std::uint64_t swaps_ = 0;         // so far
   std::uint64_t consumed_ = 0;      // all are known to have consumed it
   std::uint64_t told_ = 0;          // what this rank said last that it has consumed
-  // The last step that each of this rank's lines, notes and slots held.
-  std::uint64_t& held(std::uint64_t step, Where where);
+  // The last step that each of this rank's lines, with their notes, and slots held.
   std::array<std::uint64_t, kLines> line_held_{};
-  std::array<std::uint64_t, kNotes> note_held_{};
   std::array<std::uint64_t, kSlots> slot_held_{};
 };
 

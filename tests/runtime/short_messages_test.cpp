@@ -157,9 +157,9 @@ TEST(ShortMessages, ASenderIsFarAheadOfASlowReceiver) {
   run_threads(3, quick_config(), [](Communicator& communicator) {
     Calls calls(communicator);
     const int rank = communicator.rank();
-    for (int call = 0; call < 5 * runtime::kNotes; ++call) {
+    for (int call = 0; call < 5 * runtime::kLines; ++call) {
       // Now one receiver is slow and now the other: the sender waits for the slowest.
-      if (rank > 0 && call % (runtime::kNotes * rank + 7) == 0) {
+      if (rank > 0 && call % (runtime::kLines * rank + 7) == 0) {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
       }
       ASSERT_TRUE(calls.broadcast(call % 5 == 0 ? kInLine : kInNote, 0)) << call;

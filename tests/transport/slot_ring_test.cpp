@@ -102,20 +102,46 @@ TEST_F(SlotRingTest, CommitRingsTheReceiverAndReleaseTheSender) {
   EXPECT_EQ(node1_.rings[0], 1);
 }
 
-TEST_F(SlotRingTest, HasAsManyCreditsAsSlots) {
+// False when there is no credit.
+bool send_pattern(SendPort& port, std::size_t bytes, std::uint64_t key) {
+  const auto window = port.reserve(bytes);
+  if (window.data() == nullptr) return false;
+  fill_pattern(window, key);
+  port.commit(bytes, pattern_tag(key));
+  return true;
+}
+
+void expect_pattern(RecvPort& port, std::size_t bytes, std::uint64_t key) {
+  const auto message = port.peek();
+  ASSERT_NE(message.data(), nullptr);
+  EXPECT_EQ(message.size(), bytes);
+  EXPECT_EQ(find_damage(message, key), -1);
+  EXPECT_EQ(port.tag(), pattern_tag(key));
+  port.release();
+}
+
+// A window that is refused leaves the one before as it was.
+TEST_F(SlotRingTest, HasAsManyCreditsAsSlotsAndMoreOfSmallMessages) {
   const auto first = connect(node0_, 1);
   const auto second = connect(node1_, 0);
   SendPort& out = first->send_port(0);
   RecvPort& in = second->recv_port(0);
-  for (int i = 0; i < kCaps.slots; ++i) {
-    ASSERT_NE(out.reserve(200).data(), nullptr);
-    out.commit(200, 0);
+  std::uint64_t sent = 0;
+  for (; sent < static_cast<std::uint64_t>(kCaps.slots); ++sent) {
+    ASSERT_TRUE(send_pattern(out, 200, sent));
   }
+  const auto small = out.reserve(4);
+  ASSERT_NE(small.data(), nullptr);
+  fill_pattern(small, sent);
   EXPECT_EQ(out.reserve(200).data(), nullptr);
+  EXPECT_EQ(out.reserve(4).data(), small.data());
+  out.commit(4, pattern_tag(sent));
   ASSERT_NE(in.peek().data(), nullptr);
   EXPECT_EQ(out.reserve(200).data(), nullptr) << "peeking gives no credit";
-  in.release();
+  expect_pattern(in, 200, 0);
   EXPECT_NE(out.reserve(200).data(), nullptr);
+  for (std::uint64_t key = 1; key < sent; ++key) expect_pattern(in, 200, key);
+  expect_pattern(in, 4, sent);
 }
 
 TEST_F(SlotRingTest, MessagesThatNeedNoSlotGoOnUntilTheLinesAreFull) {
@@ -123,47 +149,15 @@ TEST_F(SlotRingTest, MessagesThatNeedNoSlotGoOnUntilTheLinesAreFull) {
   const auto second = connect(node1_, 0);
   SendPort& out = first->send_port(0);
   RecvPort& in = second->recv_port(0);
-  for (int i = 0; i < kRingLines; ++i) {
-    const auto window = out.reserve(2 * static_cast<std::size_t>(i));
-    ASSERT_NE(window.data(), nullptr) << i;
-    fill_pattern(window, static_cast<std::uint64_t>(i));
-    out.commit(window.size(), 0);
-  }
+  for (std::uint64_t i = 0; i < kRingLines; ++i) ASSERT_TRUE(send_pattern(out, 2 * i, i)) << i;
   EXPECT_EQ(out.reserve(0).data(), nullptr);
-  for (int i = 0; i < kRingLines; ++i) {
-    const auto message = in.peek();
-    ASSERT_EQ(message.size(), 2 * static_cast<std::size_t>(i));
-    EXPECT_EQ(find_damage(message, static_cast<std::uint64_t>(i)), -1);
-    EXPECT_FALSE(out.released(static_cast<std::uint64_t>(i) + 1));
-    in.release();
-    EXPECT_TRUE(out.released(static_cast<std::uint64_t>(i) + 1));
+  for (std::uint64_t i = 0; i < kRingLines; ++i) {
+    EXPECT_FALSE(out.released(i + 1));
+    expect_pattern(in, 2 * i, i);
+    EXPECT_TRUE(out.released(i + 1));
   }
   EXPECT_EQ(in.peek().data(), nullptr);
   EXPECT_NE(out.reserve(0).data(), nullptr);
-}
-
-// A window that is refused leaves the one before as it was.
-TEST_F(SlotRingTest, WithoutASlotSmallMessagesGoOn) {
-  const auto first = connect(node0_, 1);
-  const auto second = connect(node1_, 0);
-  SendPort& out = first->send_port(0);
-  RecvPort& in = second->recv_port(0);
-  for (int i = 0; i < kCaps.slots; ++i) {
-    fill_pattern(out.reserve(200), static_cast<std::uint64_t>(i));
-    out.commit(200, 0);
-  }
-  const auto small = out.reserve(4);
-  ASSERT_NE(small.data(), nullptr);
-  fill_pattern(small, 77);
-  EXPECT_EQ(out.reserve(200).data(), nullptr);
-  EXPECT_EQ(out.reserve(4).data(), small.data());
-  out.commit(4, 0);
-  for (int i = 0; i < kCaps.slots; ++i) {
-    EXPECT_EQ(find_damage(in.peek(), static_cast<std::uint64_t>(i)), -1);
-    in.release();
-  }
-  ASSERT_EQ(in.peek().size(), 4U);
-  EXPECT_EQ(find_damage(in.peek(), 77), -1);
 }
 
 // A slot is free once the message that was in it is released, however many came between.
@@ -180,17 +174,13 @@ TEST_F(SlotRingTest, LinesAndSlotsAreUsedAgainEachInTheirTurn) {
   const auto size_of_message = [](std::uint64_t i) { return kSizes[i * 2654435761U / 1024 % 6]; };
   while (received < 20'000) {
     for (std::uint64_t burst = random() % 40; burst > 0; --burst) {
-      const auto window = out.reserve(size_of_message(sent));
-      if (window.data() == nullptr) break;
-      fill_pattern(window, sent);
-      out.commit(window.size(), pattern_tag(sent++));
+      if (!send_pattern(out, size_of_message(sent), sent)) break;
+      ++sent;
     }
     for (std::uint64_t burst = random() % 40; burst > 0 && received < sent; --burst) {
-      const auto message = in.peek();
-      ASSERT_EQ(message.size(), size_of_message(received));
-      ASSERT_EQ(find_damage(message, received), -1);
-      ASSERT_EQ(in.tag(), pattern_tag(received++));
-      in.release();
+      expect_pattern(in, size_of_message(received), received);
+      ASSERT_FALSE(HasFailure());
+      ++received;
     }
   }
 }
@@ -199,15 +189,9 @@ TEST_F(SlotRingTest, ManyRoundsThroughTheSameSlots) {
   const auto first = connect(node0_, 1);
   const auto second = connect(node1_, 0);
   for (std::uint64_t i = 0; i < 10'000; ++i) {
-    const auto window = first->send_port(0).reserve(i % 201);
-    ASSERT_NE(window.data(), nullptr);
-    fill_pattern(window, i);
-    first->send_port(0).commit(window.size(), pattern_tag(i));
-    const auto message = second->recv_port(0).peek();
-    ASSERT_EQ(message.size(), i % 201);
-    ASSERT_EQ(find_damage(message, i), -1);
-    ASSERT_EQ(second->recv_port(0).tag(), pattern_tag(i));
-    second->recv_port(0).release();
+    ASSERT_TRUE(send_pattern(first->send_port(0), i % 201, i));
+    expect_pattern(second->recv_port(0), i % 201, i);
+    ASSERT_FALSE(HasFailure());
   }
 }
 
