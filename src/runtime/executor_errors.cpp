@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/try.h"
+#include "runtime/connection_lost.h"
 #include "runtime/executor.h"
 #include "runtime/tag.h"
 
@@ -29,12 +30,9 @@ Result<int> Executor::blocked_on() const {
 
 Status Executor::port_error(transport::PortState state, int peer) const {
   if (state == transport::PortState::open) return {};
-  const std::string_view reason = binding_->links.at(peer)->broken_reason();
-  return rank_error(
-      Code::peer_failed, peer,
-      "rank {} lost its connection to rank {} in operation {} ({}): {}; look at that rank's output",
-      rank_, peer, call_->sequence, describe(*call_),
-      reason.empty() ? "that rank closed it" : reason);
+  return connection_lost(rank_, peer,
+                         fmt::format("operation {} ({})", call_->sequence, describe(*call_)),
+                         *binding_->links.at(peer));
 }
 
 Status Executor::unexpected(const Step& step, std::uint64_t tag, std::size_t bytes,

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/try.h"
 #include "device/reduce.h"
+#include "runtime/connection_lost.h"
 #include "runtime/tag.h"
 
 namespace tutti::runtime {
@@ -375,12 +376,7 @@ Result<int> PointToPoint::blocked_on() const {
     const transport::PortState state =
         stream.sends ? stream.link->send_port(lane).state() : stream.link->recv_port(lane).state();
     if (state != transport::PortState::open && (stream.sends || !stream.done())) {
-      const std::string_view reason = stream.link->broken_reason();
-      return rank_error(Code::peer_failed, stream.peer,
-                        "rank {} lost its connection to rank {} in {}: {}; look at that rank's "
-                        "output",
-                        rank_, stream.peer, text(),
-                        reason.empty() ? "that rank closed it" : reason);
+      return connection_lost(rank_, stream.peer, text(), *stream.link);
     }
     if (peer < 0 && !over(stream)) peer = stream.peer;
   }

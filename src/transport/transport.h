@@ -44,6 +44,8 @@ class Link {
   virtual void add_poll_fds(std::vector<pollfd>& fds) = 0;
   // Cold: why a port is broken, for example "connection reset by peer (errno 104)".
   virtual std::string_view broken_reason() const = 0;
+  // Is it memory that this rank passed, and not the peer or what lies between?
+  virtual bool own_fault() const { return false; }
 };
 
 class Transport {

@@ -1,6 +1,8 @@
 // Sends and receives: order, sizes, both directions, groups of them, what cannot be.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <cstring>
 #include <numeric>
@@ -15,6 +17,7 @@ namespace tutti::test {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 std::vector<std::uint32_t> numbers(int from, int to, std::int64_t count, int k = 0) {
   std::vector<std::uint32_t> values(static_cast<std::size_t>(count));
@@ -238,6 +241,31 @@ TEST(PointToPointFailures, ADeadPeerIsNamed) {
   });
   EXPECT_THAT(exits[0].output, HasSubstr("rank 1 "));
   EXPECT_THAT(exits[0].output, HasSubstr("died"));
+}
+
+// Where the kernel sends from it, in a send and in a collective: all ranks hear whose fault it is.
+TEST(PointToPointFailures, MemoryThatCannotBeSentIsItsOwnRanksFault) {
+  for (const bool broadcasts : {false, true}) {
+    const auto exits = run_processes(2, over("tcp"), [&](Communicator& c) -> std::string {
+      constexpr std::int64_t kBytes = 4 << 20;
+      void* const nothing = ::mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (nothing == MAP_FAILED) return "no memory";
+      std::vector<std::byte> room(kBytes);
+      void* const data = c.rank() == 0 ? nothing : room.data();
+      const Status status = broadcasts      ? c.broadcast(data, data, kBytes, DataType::uint8, 0)
+                            : c.rank() == 0 ? c.send(data, kBytes, DataType::uint8, 1)
+                                            : c.recv(data, kBytes, DataType::uint8, 0);
+      return fmt::format("{} {}", status.failed_rank(), status.message());
+    });
+    const std::string call =
+        broadcasts ? "broadcast(uint8, 4194304, root 0)" : "send(uint8, 4194304) to rank 1";
+    for (const Exit& exit : exits) {
+      EXPECT_THAT(exit.output, StartsWith("0 rank 0 failed in "));
+      EXPECT_THAT(exit.output, HasSubstr(call));
+      EXPECT_THAT(exit.output, HasSubstr("memory that this rank itself passed cannot be read or "
+                                         "written: check the addresses and counts of its call"));
+    }
+  }
 }
 
 TEST(PointToPointFailures, ALatePeerIsNamedAtTheDeadline) {

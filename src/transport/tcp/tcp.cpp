@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cerrno>
@@ -46,6 +47,10 @@ struct Lane {
   bool healthy() const { return sender.fault() == Fault::none && receiver.fault() == Fault::none; }
   // "Connection reset by peer (errno 104)", or empty.
   std::string fault_text() const;
+  bool own_fault() const {
+    return (sender.fault() == Fault::system && sender.fault_errno() == EFAULT) ||
+           (receiver.fault() == Fault::system && receiver.fault_errno() == EFAULT);
+  }
   // Tells the peer that nothing follows, if that is possible before the deadline.
   void close(Deadline deadline);
 
@@ -67,7 +72,7 @@ std::string Lane::fault_text() const {
   }
   switch (receiver.fault()) {
     case Fault::end:
-      return "connection ended without notice (its process died or was killed)";
+      return "connection ended without notice (its process died or was killed, or its call failed)";
     case Fault::bad_frame:
       return "received bytes that are no message (does something alter the stream, or do the "
              "ranks run different versions of Tutti?)";
@@ -111,6 +116,9 @@ class TcpLink final : public Link {
   }
   void add_poll_fds(std::vector<pollfd>& fds) override;
   std::string_view broken_reason() const override;
+  bool own_fault() const override {
+    return std::ranges::any_of(lanes_, [](const auto& lane) { return lane->own_fault(); });
+  }
 
  private:
   const Caps caps_;
