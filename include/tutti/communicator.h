@@ -175,7 +175,7 @@ class TUTTI_API Communicator {
 
   // Pages of zeros that the other ranks of this host reach without a copy in between: where all
   // ranks share a host, an all_reduce of more than 1 KiB, and the other collectives from blocks of
-  // 8 KiB on (32 KiB where ranks outnumber CPUs and all get the same block), of this communicator
+  // 8 KiB on (32 KiB where ranks outnumber CPUs and a sender has one block), of this communicator
   // on such memory move less. A call that some ranks make with other memory works too, as with
   // memory that nobody allocated. Where a peer is reached by RDMA, the devices send from such
   // memory as from registered. Local: other ranks need not do the same. At most 1024 at a time;

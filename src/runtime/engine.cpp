@@ -83,7 +83,7 @@ Status Engine::all_reduce(const Operation& operation) {
   if (operation.bytes() <= kNeverDirectBytes) {
     return scales ? exchange_.run(operation) : short_.run(operation);
   }
-  if (crew_.threads() > 1) crew_.expect(own_bytes(operation, board_.ranks()));
+  crew_.expect(operation.bytes());
   if (!scales) return all_reduce_longer(operation);
   // The output holds the products, and they are summed in place.
   crew_.divide(operation.bytes(), kCopyShareBytes, [&](int, std::int64_t begin, std::int64_t n) {

@@ -223,6 +223,10 @@ class Jobs(unittest.TestCase):
             self.make('for r in 0 1; do (exec 4>$1/reply.$r; echo "ready 0 1 $$ Fake" >&4) & done; '
                       'wait; exec sleep 9\n', ranks=2)
 
+    def test_a_program_that_says_something_else(self):
+        with self.assertRaisesRegex(JobFailed, 'Fake: it began with "hello"'):
+            self.make('exec 4>$1/reply.0; echo hello >&4; exec sleep 9\n')
+
     def test_a_rank_is_stopped_between_commands(self):
         job = self.start(self.HELLO + 'read -r line <&3; echo "time 1" >&4; read -r line <&3\n')
         job.ask("a")
@@ -234,7 +238,7 @@ class Jobs(unittest.TestCase):
     def launcher(self, rank, end=""):
         """The text of a launcher, which starts a rank, then a helper in its own group that writes
         its pid, and hangs."""
-        return (f"{end}\n({rank}) &\nsleep 600 & echo $! >{self.folder.name}/helper\n"
+        return (f"{end}\nsleep 600 & echo $! >{self.folder.name}/helper\n({rank}) &\n"
                 "while :; do sleep 0.1; done\n")
 
     def helper(self):
@@ -259,10 +263,10 @@ class Jobs(unittest.TestCase):
             self.assert_ended(self.helper())
 
     def test_a_rank_that_is_ready_is_ended_with_those_that_never_are(self):
-        with mock.patch.object(job_module, "START_TIMEOUT_S", 1), \
+        with mock.patch.object(job_module, "START_TIMEOUT_S", 5), \
                 mock.patch.object(job_module, "CLOSE_TIMEOUT_S", 0.1), \
                 mock.patch.object(self.guard, "add", wraps=self.guard.add) as add, \
-                self.assertRaisesRegex(JobFailed, "no answer of rank 1 within 1 s"):
+                self.assertRaisesRegex(JobFailed, "no answer of rank 1 within 5 s"):
             self.make(self.launcher(self.RANK.replace("ready 0 1", "ready 0 2")), ranks=2)
         told = [call.args for call in add.call_args_list]
         self.assertEqual([kind for kind, _ in told], ["folder", "group", "pid"])
@@ -275,7 +279,9 @@ class Jobs(unittest.TestCase):
         with Guard() as guard:
             started = subprocess.Popen([str(path)], process_group=0)
             guard.add("group", str(started.pid))
+            deadline = time.monotonic() + launch.TIMEOUT_S
             while not pathlib.Path(self.folder.name, "helper").exists():
+                self.assertLess(time.monotonic(), deadline)
                 time.sleep(0.01)
         self.assertEqual(started.wait(launch.TIMEOUT_S), 0)
         self.assertTrue(pathlib.Path(self.folder.name, "asked").exists())

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
@@ -152,19 +152,27 @@ TEST(ShortMessages, SwapsOfAllKindsTakeTurns) {
   }
 }
 
-// Nobody waits for receivers before all notes are full, and then nothing is overwritten.
-TEST(ShortMessages, ASenderIsFarAheadOfASlowReceiver) {
-  run_threads(3, quick_config(), [](Communicator& communicator) {
+// A sender fills nearly all notes before it waits for receivers, and overwrites none.
+TEST(ShortMessages, ASenderIsFarAheadOfItsReceivers) {
+  constexpr int kAhead = runtime::kLines - static_cast<int>(runtime::kLinesPerCredit);
+  std::atomic<int> sent{0};  // bursts that the root has returned from
+  run_threads(3, quick_config(), [&](Communicator& communicator) {
     Calls calls(communicator);
-    const int rank = communicator.rank();
-    for (int call = 0; call < 5 * runtime::kLines; ++call) {
-      // Now one receiver is slow and now the other: the sender waits for the slowest.
-      if (rank > 0 && call % (runtime::kLines * rank + 7) == 0) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    for (int burst = 1; burst <= 5; ++burst) {
+      ASSERT_TRUE(communicator.barrier().ok());
+      // Should the root wait for who waits here, its deadline ends the test.
+      while (communicator.rank() > 0 && sent.load() < burst && communicator.status().ok()) {
+        std::this_thread::yield();
       }
-      ASSERT_TRUE(calls.broadcast(call % 5 == 0 ? kInLine : kInNote, 0)) << call;
+      for (int call = 0; call < kAhead; ++call) {
+        ASSERT_TRUE(calls.broadcast(call % 5 == 0 ? kInLine : kInNote, 0)) << call;
+      }
+      if (communicator.rank() == 0) ++sent;
     }
-    ASSERT_TRUE(communicator.barrier().ok());
+    // And what does not fit waits.
+    for (int call = 0; call < 5 * runtime::kLines; ++call) {
+      ASSERT_TRUE(calls.broadcast(kInNote, 0)) << call;
+    }
   });
 }
 
@@ -227,20 +235,27 @@ TEST(ShortMessages, AnAnnouncedAllReduceThatMeetsAnotherCall) {
 
 // Those that have announced leave it when one has not come.
 TEST(ShortMessages, AnAnnouncedAllReduceThatIsAborted) {
-  run_threads(3, quick_config(), [](Communicator& communicator) {
-    constexpr std::size_t kBytes = runtime::kNoteBytes / 2;
-    Result<Memory> memory = communicator.allocate(kBytes);
-    ASSERT_TRUE(memory.ok()) << memory.status().message();
-    float* const data = memory->as<float>().data();
-    ASSERT_TRUE(communicator.barrier().ok());
-    if (communicator.rank() == 2) {
-      communicator.abort();
-      return;
-    }
-    const Status status = communicator.all_reduce(data, data, kBytes / sizeof(float),
-                                                  DataType::float32, ReduceOp::sum);
-    EXPECT_EQ(status.code(), Code::aborted) << status.message();
-  });
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<int> calling{0};
+    run_threads(3, quick_config(), [&](Communicator& communicator) {
+      constexpr std::size_t kBytes = runtime::kNoteBytes / 2;
+      Result<Memory> memory = communicator.allocate(kBytes);
+      ASSERT_TRUE(memory.ok()) << memory.status().message();
+      float* const data = memory->as<float>().data();
+      ASSERT_TRUE(communicator.barrier().ok());
+      if (communicator.rank() == 2) {
+        // Another moment in each round, from the calls on.
+        while (calling.load() < 2) std::this_thread::yield();
+        for (int i = 0; i < round; ++i) std::this_thread::yield();
+        communicator.abort();
+        return;
+      }
+      ++calling;
+      const Status status = communicator.all_reduce(data, data, kBytes / sizeof(float),
+                                                    DataType::float32, ReduceOp::sum);
+      EXPECT_EQ(status.code(), Code::aborted) << status.message();
+    });
+  }
 }
 
 // What decides whether senders lend: all ranks of a host say the same.

@@ -161,7 +161,7 @@ TEST_P(Conformance, WhatWasFlushedArrivesWithoutTheSender) {
   run(
       1, kUsualCaps,
       [](End& end) {
-        std::vector<std::byte> message(256);
+        std::vector<std::byte> message(end.link().caps().slot_bytes);
         fill_pattern(message, 5);
         ASSERT_TRUE(end.send(0, message));
         ASSERT_TRUE(end.flush(0));

@@ -76,11 +76,14 @@ class Job:
 
     def _ready(self, line):
         """As soon as a rank says so: others may never do."""
-        word, rank, ranks, pid, version = line.split(" ", 4)
+        try:
+            word, rank, ranks, pid, version = line.split(" ", 4)
+            self._pids.append(int(pid))
+        except ValueError:
+            raise JobFailed(self._why(f"it began with \"{line[:100]}\"")) from None
         self._guard.add("pid", pid)
-        self._pids.append(int(pid))
         self.version = version
-        if word != "ready" or int(ranks) != self.ranks:
+        if word != "ready" or ranks != str(self.ranks):
             raise JobFailed(f"{self.name} started as rank {rank} of {ranks}, not of "
                             f"{self.ranks}: its launcher is another library's")
 

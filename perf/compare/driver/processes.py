@@ -48,5 +48,6 @@ def end(leaders, ranks):
     send_to_groups(leaders, signal.SIGCONT)
     send(leaders, signal.SIGTERM)
     wait(leaders, ENDS_WITHIN_S)
-    send(ranks, signal.SIGKILL)
+    send([*leaders, *ranks], signal.SIGKILL)
     send_to_groups(leaders, signal.SIGKILL)
+    wait([*leaders, *ranks], ENDS_WITHIN_S)
