@@ -116,7 +116,9 @@ class TUTTI_API Communicator {
   Status all_to_all(const void* send, void* recv, std::int64_t count, DataType type);
   Work all_to_all_async(const void* send, void* recv, std::int64_t count, DataType type);
   // Block r of recv = block `rank` of rank r's send. recv_blocks.counts[r] here is
-  // send_blocks.counts[rank] there. In place: send == recv, with equal blocks.
+  // send_blocks.counts[rank] there. In place: send == recv, with equal blocks. Where a block has no
+  // elements nothing is sent, and nobody waits: if only one of its two ranks thinks so, a later
+  // call may be the one that fails.
   Status all_to_all_v(const void* send, const Blocks& send_blocks, void* recv,
                       const Blocks& recv_blocks, DataType type);
   Work all_to_all_v_async(const void* send, const Blocks& send_blocks, void* recv,

@@ -356,7 +356,8 @@ tutti_status* tutti_all_to_all(tutti_comm* comm, const void* send, void* recv, i
 tutti_work* tutti_all_to_all_async(tutti_comm* comm, const void* send, void* recv, int64_t count,
                                    tutti_data_type type) TUTTI_CHECKED;
 // Block r of recv = block `rank` of rank r's send. recv_counts[r] here is send_counts[rank] there.
-// In place: send == recv, with equal blocks.
+// In place: send == recv, with equal blocks. Where a block has no elements nothing is sent, and
+// nobody waits: if only one of its two ranks thinks so, a later call may be the one that fails.
 tutti_status* tutti_all_to_all_v(tutti_comm* comm, const void* send, const int64_t* send_counts,
                                  const int64_t* send_offsets, void* recv,
                                  const int64_t* recv_counts, const int64_t* recv_offsets,

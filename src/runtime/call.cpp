@@ -32,8 +32,8 @@ std::string describe(const Call& call) {
   std::string text =
       fmt::format("{}{}({}", name(call.collective), call.uneven ? "_v" : "", name(call.type));
   // What a rank exchanges in an uneven all-to-all is its own affair.
-  const bool counted = !(call.uneven && call.collective == Collective::all_to_all);
-  if (counted) text += fmt::format(", {}{}", call.count, call.uneven ? " in all" : "");
+  if (!has_pair_counts(call))
+    text += fmt::format(", {}{}", call.count, call.uneven ? " in all" : "");
   if (reduces(call.collective)) {
     text += call.premultiplied ? ", premultiplied sum" : fmt::format(", {}", name(call.op));
   }

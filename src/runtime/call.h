@@ -28,6 +28,11 @@ struct Call {
   bool operator==(const Call&) const = default;
 };
 
+// Does every pair of ranks have counts of its own?
+constexpr bool has_pair_counts(const Call& call) {
+  return call.uneven && call.collective == Collective::all_to_all;
+}
+
 // Equal but for what came before.
 bool same_call(const Call& a, const Call& b);
 

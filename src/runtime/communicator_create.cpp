@@ -113,7 +113,8 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
   executor = std::make_unique<runtime::Executor>(*waiter, *control, rank, size,
                                                  slowest_link(one_node).tile_bytes_min);
   point_to_point = std::make_unique<runtime::PointToPoint>(
-      *waiter, *links, engine == nullptr ? nullptr : &engine->reach(), rank);
+      *waiter, *control, *links, engine == nullptr ? nullptr : &engine->reach(), rank);
+  if (engine != nullptr) uneven_all_to_all.emplace(*point_to_point, *crew, rank, size);
   return {};
 }
 

@@ -20,6 +20,7 @@
 #include "runtime/operation.h"
 #include "runtime/point_to_point.h"
 #include "runtime/selector.h"
+#include "runtime/uneven_all_to_all.h"
 #include "runtime/waiter.h"
 #include "runtime/work.h"
 #include "transport/card.h"
@@ -91,6 +92,7 @@ struct Communicator::Impl {
   std::unique_ptr<runtime::Links> links;
   std::unique_ptr<runtime::Executor> executor;
   std::unique_ptr<runtime::PointToPoint> point_to_point;
+  std::optional<runtime::UnevenAllToAll> uneven_all_to_all;  // where there is an engine
   std::map<std::tuple<const void*, int>, std::unique_ptr<runtime::Binding>> bindings;
   std::uint64_t sequence = 0;     // of the last collective that was numbered
   std::uint64_t last_run = 0;     // number of the last collective that ran

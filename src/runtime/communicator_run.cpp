@@ -128,14 +128,8 @@ Status Communicator::Impl::execute(runtime::TransferSource& source) {
 Status Communicator::Impl::execute_alone(const Operation& operation) {
   if (operation.recv == nullptr) return {};
   std::span<const std::int64_t> counts = operation.shared_counts();
-  const bool exchanges = operation.uneven && operation.collective == Collective::all_to_all;
-  if (exchanges && operation.send_blocks.counts[0] != operation.recv_blocks.counts[0]) {
-    return error(Code::invalid_argument,
-                 "all_to_all_v: rank 0 sends {} elements to itself and receives {}; the two must "
-                 "be equal",
-                 operation.send_blocks.counts[0], operation.recv_blocks.counts[0]);
-  }
-  if (exchanges) counts = operation.send_blocks.counts;
+  if (operation.uneven && operation.collective == Collective::all_to_all)
+    counts = operation.send_blocks.counts;
   const auto elements = static_cast<std::size_t>(counts.empty() ? operation.count : counts[0]);
   if (elements == 0) return {};
   const auto at = [&operation](const void* data, const Blocks& blocks) {
@@ -154,8 +148,9 @@ Status Communicator::Impl::execute_alone(const Operation& operation) {
 
 Status Communicator::Impl::dispatch(const Operation& operation, const Call& call) {
   const runtime::Choice& choice = selector->choose(operation);
-  if (choice.planned == nullptr) return engine->run(operation, call);
-  return run_planned(operation, call, *choice.planned);
+  if (choice.planned != nullptr) return run_planned(operation, call, *choice.planned);
+  return has_pair_counts(call) ? uneven_all_to_all->run(operation, call)
+                               : engine->run(operation, call);
 }
 
 Status Communicator::Impl::run_planned(const Operation& operation, const Call& call,

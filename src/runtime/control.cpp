@@ -158,10 +158,12 @@ Status Tree::mismatched(const Call& mine, int peer, std::uint64_t sequence) {
   const auto patience = timing_.inquiry + timing_.yielded + timing_.gather;
   changed_.wait_until(lock, Clock::now() + patience, [&] { return !failure_.ok(); });
   if (failure_.ok()) {
+    const std::uint64_t about = std::min(sequence, mine.sequence);
     learn(differ({.origin = rank_,
-                  .sequence = mine.sequence,
+                  .sequence = about,
                   .operation = describe(mine),
-                  .waiting_for = peer},
+                  .waiting_for = peer,
+                  .calls = calls_until(about)},
                  cards_));
     ring();
   }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,11 @@ class Control {
   }
   void finished(std::uint64_t sequence) noexcept {
     finished_.store(sequence, std::memory_order_relaxed);
+  }
+
+  // What this rank called as that number; nothing when it was none of the last calls.
+  std::optional<Call> called(std::uint64_t sequence) const noexcept {
+    return calls_.find(sequence);
   }
 
   // This rank fails: makes `error` final here and tells every rank. Keeps the first failure;

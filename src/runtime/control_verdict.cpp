@@ -119,6 +119,14 @@ std::string others(const std::vector<Answer>& all) {
   return text;
 }
 
+// What the origin called as number `sequence`.
+std::optional<Call> own_call(const Inquiry& inquiry, std::uint64_t sequence) {
+  for (const Call& call : inquiry.calls) {
+    if (call.sequence == sequence) return call;
+  }
+  return {};
+}
+
 // No rank is late or silent: the data path itself does not move.
 Status stalled(const Inquiry& inquiry, const std::string& timed_out, const Cards& cards) {
   if (inquiry.waiting_for < 0) {
@@ -127,20 +135,19 @@ Status stalled(const Inquiry& inquiry, const std::string& timed_out, const Cards
                  "blocked or very slow: check the network, or raise TUTTI_TIMEOUT_MS.",
                  timed_out);
   }
+  const auto call = own_call(inquiry, inquiry.sequence);
+  const std::string unequal =
+      call && has_pair_counts(*call)
+          ? fmt::format(
+                "The counts that the two gave for each other differ (a block without "
+                "elements has no message), or the")
+          : "The";
   return rank_error(Code::timed_out, inquiry.waiting_for,
-                    "{} while it waited for {}; every rank that could be asked has entered it. The "
+                    "{} while it waited for {}; every rank that could be asked has entered it. {} "
                     "data connection between the two is blocked or very slow: check the network "
                     "between hosts {} and {}, or raise TUTTI_TIMEOUT_MS.",
-                    timed_out, describe(inquiry.waiting_for, cards), host(inquiry.origin, cards),
-                    host(inquiry.waiting_for, cards));
-}
-
-// What the origin called as number `sequence`.
-std::optional<Call> own_call(const Inquiry& inquiry, std::uint64_t sequence) {
-  for (const Call& call : inquiry.calls) {
-    if (call.sequence == sequence) return call;
-  }
-  return {};
+                    timed_out, describe(inquiry.waiting_for, cards), unequal,
+                    host(inquiry.origin, cards), host(inquiry.waiting_for, cards));
 }
 
 // The first number at which another rank's call differs from the origin's; 0: none does.
@@ -195,11 +202,26 @@ Status two_calls(const Inquiry& inquiry, std::uint64_t sequence, const Cards& ca
                     wrong_text == right_text ? " with other counts" : "");
 }
 
+// Blocks without elements have no messages: one of the two ranks is further on.
+Status counts_differ(const Inquiry& inquiry, const Call& call, const Cards& cards) {
+  const int origin = inquiry.origin;
+  const int peer = inquiry.waiting_for;
+  return rank_error(Code::mismatch, peer,
+                    "rank {} (host {}) and rank {} (host {}) gave different counts in operation {} "
+                    "({}), or different calls before; recv_blocks.counts[{}] of rank {} must equal "
+                    "send_blocks.counts[{}] of rank {}, and the other way round",
+                    origin, host(origin, cards), peer, host(peer, cards), call.sequence,
+                    runtime::describe(call), peer, origin, origin, peer);
+}
+
 }  // namespace
 
 Status differ(const Inquiry& inquiry, const Cards& cards) {
   if (const std::uint64_t first = first_difference(inquiry); first != 0) {
     return two_calls(inquiry, first, cards);
+  }
+  if (const auto call = own_call(inquiry, inquiry.sequence); call && has_pair_counts(*call)) {
+    return counts_differ(inquiry, *call, cards);
   }
   return rank_error(Code::mismatch, inquiry.waiting_for,
                     "rank {} (host {}) and rank {} (host {}) made different calls some time before "

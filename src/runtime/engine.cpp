@@ -1,8 +1,6 @@
 #include "runtime/engine.h"
 
 #include <algorithm>
-#include <numeric>
-#include <span>
 
 #include "base/try.h"
 #include "device/reduce.h"
@@ -23,19 +21,6 @@ static_assert(kNeverDirectBytes <= static_cast<std::int64_t>(kNoteBytes));
 // From here on a reduce among as many ranks shares the work out; among fewer the root is as fast.
 constexpr std::int64_t kSharedReduceBytes = 256 << 10;
 constexpr int kSharedReduceRanks = 4;
-
-// What the operation moves here. For the choice of an algorithm message_bytes() takes an uneven
-// all-to-all for large, whatever this rank's share is.
-std::int64_t own_bytes(const Operation& operation, int ranks) {
-  if (operation.collective != Collective::all_to_all || !operation.uneven) {
-    return message_bytes(operation, ranks);
-  }
-  const auto total = [](std::span<const std::int64_t> counts) {
-    return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
-  };
-  return std::max(total(operation.send_blocks.counts), total(operation.recv_blocks.counts)) *
-         operation.element_bytes();
-}
 
 }  // namespace
 
@@ -64,7 +49,7 @@ Status Engine::run(const Operation& operation, const Call& call) {
   if (operation.collective == Collective::barrier) return barrier();
   if (operation.collective == Collective::all_reduce) return all_reduce(operation);
   if (ShortMessages::fit(operation, board_.ranks())) return short_.run(operation);
-  if (crew_.threads() > 1) crew_.expect(own_bytes(operation, board_.ranks()));
+  if (crew_.threads() > 1) crew_.expect(message_bytes(operation, board_.ranks()));
   const bool shared = operation.collective == Collective::reduce &&
                       board_.ranks() >= kSharedReduceRanks &&
                       operation.bytes() >= kSharedReduceBytes &&

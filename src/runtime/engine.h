@@ -1,5 +1,5 @@
-// The native shared-memory engine: all collectives of ranks that share a node, over posts on a
-// board (engine_board.h) instead of ports.
+// The native shared-memory engine: the collectives of ranks that share a node, over posts on a
+// board (engine_board.h) instead of ports. All but one: uneven_all_to_all.h.
 //
 // An algorithm of equal rank with the planned ones ("shm"). Every element is reduced once, over all
 // ranks in rank order; all_reduce and broadcast have reference plans, all_reduce:direct and

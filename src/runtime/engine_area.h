@@ -157,6 +157,7 @@ struct EngineArea {
   Counter left;     // the last one that it left with an error
   // Point to point: 1 when this rank failed, and keeps nothing that it lent.
   Counter withdrawn;
+  Counter pairs_finished;  // the last uneven all-to-all that this rank is through with, by number
   Counter reading;  // 1 while this rank reads memory of other ranks of its process: see Reading
   alignas(4096) Note note[kLines];
   Note swap_note[kSwapNotes];

@@ -7,6 +7,7 @@
 
 #include "device/reduce.h"
 #include "runtime/crew.h"
+#include "runtime/engine_area.h"
 
 namespace tutti::runtime {
 
@@ -19,6 +20,10 @@ inline void copy_block(void* dst, const void* src, std::int64_t bytes, device::S
   } else {
     device::copy(dst, src, static_cast<std::size_t>(bytes), store);
   }
+}
+
+constexpr device::Store store_for(std::int64_t bytes) {
+  return bytes >= kEngineStreamingBytes ? device::Store::streaming : device::Store::cached;
 }
 
 // What a thread copies at a time where several do: some microseconds of work.

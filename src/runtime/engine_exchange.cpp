@@ -53,9 +53,7 @@ void Exchange::cut(const Operation& operation) {
   post_blocks_ = flow_.one_block ? 1 : scales_ ? ranks : ranks - 1;
   table_bytes_ = flow_.told ? ranks * static_cast<std::int64_t>(sizeof(Block)) : 0;
   piece_bytes_ = round_down((static_cast<std::int64_t>(kSlotBytes) - table_bytes_) / post_blocks_);
-  pieces_ = flow_.known
-                ? std::max<std::int64_t>(1, (flow_.largest + piece_bytes_ - 1) / piece_bytes_)
-                : 1;
+  pieces_ = std::max<std::int64_t>(1, (flow_.largest + piece_bytes_ - 1) / piece_bytes_);
   const std::int64_t blocks = plan::has_blocks(operation.collective) ? ranks : 1;
   store_ = flow_.largest * blocks >= kEngineStreamingBytes && !operation.in_place
                ? device::Store::streaming
@@ -67,7 +65,6 @@ Status Exchange::run_pieces(const Operation& operation) {
   keep_own(operation);
   if (flow_.receives) {
     for (int rank = 0; rank < board_.ranks(); ++rank) senders_[static_cast<std::size_t>(rank)] = {};
-    if (!flow_.known) TUTTI_TRY(learn_pieces(operation));
   }
   for (std::int64_t piece = 0; piece < pieces_; ++piece) {
     if (piece + 1 < pieces_) TUTTI_TRY(post(operation, piece + 1));
@@ -86,24 +83,10 @@ Status Exchange::run_pieces(const Operation& operation) {
   return board_.wait_consumed(step(pieces_ - 1), flow_.receiver);
 }
 
-// All ranks see all tables, and so agree.
-Status Exchange::learn_pieces(const Operation& operation) {
-  std::int64_t largest = flow_.largest;
-  for (int rank = 0; rank < board_.ranks(); ++rank) {
-    if (rank == board_.rank()) continue;
-    TUTTI_TRY(open(operation, rank));
-    largest = std::max(largest, senders_[static_cast<std::size_t>(rank)].largest);
-  }
-  flow_.known = true;
-  pieces_ = std::max<std::int64_t>(1, (largest + piece_bytes_ - 1) / piece_bytes_);
-  board_.take_steps(pieces_ - 1);
-  return {};
-}
-
-std::int64_t Exchange::place_in_post(int sender, int receiver, std::int64_t largest) const {
+std::int64_t Exchange::place_in_post(int sender, int receiver) const {
   if (flow_.one_block) return table_bytes_;
   const int index = !scales_ && receiver > sender ? receiver - 1 : receiver;
-  return table_bytes_ + index * std::min(largest, piece_bytes_);
+  return table_bytes_ + index * std::min(flow_.largest, piece_bytes_);
 }
 
 std::int64_t Exchange::part(std::int64_t block_bytes, std::int64_t piece) const {
@@ -114,7 +97,7 @@ void Exchange::find_place(const Operation& operation) {
   place_ = {};
   // Blocks that are traded in place are overwritten before all have read them.
   if (!flow_.sends || scales_ || trades_) return;
-  const std::int64_t longest = flow_.known ? flow_.largest : flow_.own_largest;
+  const std::int64_t longest = flow_.largest;
   if (longest >= reach_.worth_mapping(flow_.one_block)) {
     if (const auto heap = reach_.find(operation.send, flow_.sent_bytes())) {
       place_ = {.where = Where::heap, .heap = *heap, .process = {}};
@@ -186,7 +169,7 @@ void Exchange::stage(const Operation& operation, std::byte* to, std::int64_t pie
     const Block& block = flow_.out[static_cast<std::size_t>(rank)];
     const std::int64_t bytes = part(block.bytes, piece);
     if (bytes <= 0) continue;
-    std::byte* const dst = to + place_in_post(board_.rank(), rank, flow_.own_largest);
+    std::byte* const dst = to + place_in_post(board_.rank(), rank);
     const std::byte* const src = send + block.offset + piece * piece_bytes_;
     if (scales_) {
       device::scale(operation.type, dst, src,

@@ -1,8 +1,8 @@
 // The engine's way of all collectives that move or reduce blocks: see "Blocks" in engine.h.
 //
 // A post of several blocks holds a piece of each, `stride` bytes apart, in the order of their
-// receivers; where receivers cannot know the blocks of others (Flow::told), a table of all blocks
-// comes first.
+// receivers; where receivers cannot know where the blocks of others lie (Flow::told), a table of
+// all blocks comes first.
 //
 // Lifetime: an engine's. One thread at a time.
 #pragma once
@@ -26,7 +26,7 @@ class Exchange {
  public:
   Exchange(Board& board, Reach& reach, Crew& crew);
 
-  // REQUIRES: not a barrier.
+  // REQUIRES: not a barrier, nor an uneven all-to-all.
   Status run(const Operation& operation);
 
  private:
@@ -59,7 +59,6 @@ class Exchange {
   struct Sender {
     bool open = false;                // its first post was looked at, which says what follows
     Block block;                      // this rank's, in the sender's buffer
-    std::int64_t largest = 0;         // of its blocks
     bool staged = true;               // its data is in its posts
     const std::byte* base = nullptr;  // else: of its buffer, when that can be addressed,
     ProcessPlace place;               // or else this
@@ -68,7 +67,6 @@ class Exchange {
   // The order of things.
   Status run_pieces(const Operation& operation);
   void cut(const Operation& operation);
-  Status learn_pieces(const Operation& operation);
   std::uint64_t step(std::int64_t piece) const {
     return first_step_ + static_cast<std::uint64_t>(piece);
   }
@@ -76,7 +74,7 @@ class Exchange {
     return rank != board_.rank() && (flow_.sender < 0 || flow_.sender == rank);
   }
   // Where in the sender's posts the receiver's piece begins.
-  std::int64_t place_in_post(int sender, int receiver, std::int64_t largest) const;
+  std::int64_t place_in_post(int sender, int receiver) const;
   // How much of a block a piece has; not positive when it has nothing.
   std::int64_t part(std::int64_t block_bytes, std::int64_t piece) const;
 
@@ -91,8 +89,8 @@ class Exchange {
   void keep_own(const Operation& operation) const;
 
   // Receiving.
-  Status open(const Operation& operation, int sender);
-  Status read_table(const Operation& operation, int sender);
+  Status open(int sender);
+  void read_table(int sender);
   Status take(const Operation& operation, std::int64_t piece);
   Status take_block(const Operation& operation, int sender, std::int64_t piece);
   Status read_outside(const Operation& operation, int sender, const Block& of_block);

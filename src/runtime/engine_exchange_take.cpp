@@ -9,8 +9,8 @@
 
 namespace tutti::runtime {
 
-// Looks at what a rank posted first. Of the others' blocks, only the table knows.
-Status Exchange::open(const Operation& operation, int sender) {
+// Looks at what a rank posted first. Where its blocks lie, only the table knows.
+Status Exchange::open(int sender) {
   Sender& from = senders_[static_cast<std::size_t>(sender)];
   if (from.open) return {};
   TUTTI_TRY(board_.wait(sender, first_step_));
@@ -18,10 +18,9 @@ Status Exchange::open(const Operation& operation, int sender) {
   TUTTI_TRY(board_.check(line.tag, sender));
   from.open = true;
   from.staged = line.where != Where::heap && line.where != Where::process;
-  from.largest = flow_.largest;
   const std::int64_t bytes = flow_.in[static_cast<std::size_t>(sender)].bytes;
   from.block = {flow_.one_block ? 0 : board_.rank() * bytes, bytes};
-  if (flow_.told) TUTTI_TRY(read_table(operation, sender));
+  if (flow_.told) read_table(sender);
   staged_ = staged_ || from.staged;
   if (from.staged) return {};
   outside_ = true;
@@ -35,18 +34,11 @@ Status Exchange::open(const Operation& operation, int sender) {
   return {};
 }
 
-Status Exchange::read_table(const Operation& operation, int sender) {
-  Sender& from = senders_[static_cast<std::size_t>(sender)];
+void Exchange::read_table(int sender) {
   const std::byte* const table = board_.data(sender, first_step_);
-  from.largest = 0;
-  for (int rank = 0; rank < board_.ranks(); ++rank) {
-    Block block;
-    std::memcpy(&block, table + static_cast<std::size_t>(rank) * sizeof(block), sizeof(block));
-    from.largest = std::max(from.largest, block.bytes);
-    if (rank == board_.rank()) from.block = block;
-  }
-  if (from.block.bytes == flow_.in[static_cast<std::size_t>(sender)].bytes) return {};
-  return unexpected_count(operation, board_.call(), board_.rank(), sender);
+  Sender& from = senders_[static_cast<std::size_t>(sender)];
+  std::memcpy(&from.block, table + static_cast<std::size_t>(board_.rank()) * sizeof(Block),
+              sizeof(Block));
 }
 
 Status Exchange::take(const Operation& operation, std::int64_t piece) {
@@ -59,7 +51,7 @@ Status Exchange::take(const Operation& operation, std::int64_t piece) {
 }
 
 Status Exchange::take_block(const Operation& operation, int sender, std::int64_t piece) {
-  if (piece == 0) TUTTI_TRY(open(operation, sender));
+  if (piece == 0) TUTTI_TRY(open(sender));
   const Sender& from = senders_[static_cast<std::size_t>(sender)];
   if (!from.staged && !trades_) {
     // At once: a system call for all of it.
@@ -73,8 +65,8 @@ Status Exchange::take_block(const Operation& operation, int sender, std::int64_t
   if (!from.staged) return read_outside(operation, sender, {begin, bytes});
   if (piece > 0) TUTTI_TRY(board_.wait(sender, step(piece)));
   copy_block(at(operation.recv, flow_.in[static_cast<std::size_t>(sender)].offset + begin),
-             board_.data(sender, step(piece)) + place_in_post(sender, board_.rank(), from.largest),
-             bytes, store_);
+             board_.data(sender, step(piece)) + place_in_post(sender, board_.rank()), bytes,
+             store_);
   return {};
 }
 
@@ -102,7 +94,7 @@ Status Exchange::reduce(const Operation& operation, std::int64_t piece) {
   for (int rank = 0; rank < board_.ranks(); ++rank) {
     if (rank == board_.rank()) continue;
     if (piece == 0) {
-      TUTTI_TRY(open(operation, rank));
+      TUTTI_TRY(open(rank));
     } else if (senders_[static_cast<std::size_t>(rank)].staged) {
       TUTTI_TRY(board_.wait(rank, step(piece)));
     }
@@ -160,7 +152,7 @@ const void* Exchange::source(const Operation& operation, int sender, std::int64_
   }
   const std::int64_t piece = begin / piece_bytes_;
   return board_.data(sender, step(piece)) + (begin - piece * piece_bytes_) +
-         place_in_post(sender, board_.rank(), own ? flow_.own_largest : from.largest);
+         place_in_post(sender, board_.rank());
 }
 
 }  // namespace tutti::runtime

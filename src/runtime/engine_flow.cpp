@@ -40,7 +40,6 @@ void Flow::describe(const Operation& operation, int rank, int ranks) {
   const bool gathers = kind == Collective::all_gather || kind == Collective::gather;
   const bool all_to_all = kind == Collective::all_to_all;
   static_cast<Roles&>(*this) = Roles(operation, rank);
-  known = !(operation.uneven && all_to_all);
   told = operation.uneven && !one_block;
 
   const Block whole{0, operation.bytes()};

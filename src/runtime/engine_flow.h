@@ -37,14 +37,12 @@ struct Roles {
 };
 
 struct Flow : Roles {
-  // REQUIRES: not a barrier.
+  // REQUIRES: not a barrier, nor an uneven all-to-all.
   void describe(const Operation& operation, int rank, int ranks);
 
-  // Receivers cannot know where in the sender's buffer their blocks lie, or how long they are: the
-  // sender tells.
+  // Receivers cannot know where in the sender's buffer their blocks lie: the sender tells.
   bool told = false;
-  bool known = true;             // all ranks know how long all blocks are
-  std::int64_t largest = 0;      // of any block, if known
+  std::int64_t largest = 0;      // of any block
   std::int64_t own_largest = 0;  // of the blocks that this rank sends
   std::vector<Block> out;  // by receiver, in the send buffer; with one_block the first for all
   std::vector<Block> in;   // by sender, in the recv buffer; reductions have the same for all

@@ -136,6 +136,22 @@ Status Reach::fetch(int rank, const ProcessPlace& place, std::int64_t bytes, voi
   return withdrawn(rank) ? Status() : read_together(place, {0, bytes}, dst);
 }
 
+Status Reach::fetch(int rank, const HeapPlace& place, std::int64_t bytes, void* dst) {
+  TUTTI_TRY_ASSIGN(const std::byte* const from, node_.heap()->reach(rank, place));
+  crew_.expect(bytes);
+  const Reading reading(board_.mine());
+  if (!withdrawn(rank)) copy_block(crew_, dst, from, bytes, store_for(bytes));
+  return {};
+}
+
+void Reach::finish_pairs(std::uint64_t sequence) {
+  board_.mine().pairs_finished.value.store(sequence, std::memory_order_release);
+}
+
+bool Reach::finished_pairs(int rank, std::uint64_t sequence) const {
+  return board_.area(rank).pairs_finished.value.load(std::memory_order_acquire) >= sequence;
+}
+
 void Reach::withdraw() {
   board_.mine().withdrawn.value.exchange(1, std::memory_order_seq_cst);
   board_.wait_readers();

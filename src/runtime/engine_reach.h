@@ -72,12 +72,16 @@ class Reach {
   // rank.
   Status take(int rank, const ProcessPlace& place, const Block& block, void* dst);
 
-  // Copies what the rank lent outside collectives, unless it has withdrawn: look at that
-  // afterwards.
+  // Copies what the rank lent for point to point, unless it has withdrawn: look at that afterwards.
   Status fetch(int rank, const ProcessPlace& place, std::int64_t bytes, void* dst);
-  // What this rank lent outside collectives may change once this returns: it has failed.
+  Status fetch(int rank, const transport::HeapPlace& place, std::int64_t bytes, void* dst);
+  // What this rank lent for point to point may change once this returns: it has failed.
   void withdraw();
   bool withdrawn(int rank) const;
+  // This rank is through with the uneven all-to-all of that number: it has sent all that it ever
+  // will, and released all that it took. Is that one?
+  void finish_pairs(std::uint64_t sequence);
+  bool finished_pairs(int rank, std::uint64_t sequence) const;
 
  private:
   bool try_process(const PostLine& line) const;

@@ -200,11 +200,6 @@ std::size_t Executor::message_bytes(const Lane& lane, std::size_t first, std::si
   return static_cast<std::size_t>(elements * element_bytes_);
 }
 
-// The first tile of an uneven all-to-all always has a message, which shows whether the pair agrees.
-bool Executor::skipped(const Lane& lane, std::size_t bytes) const {
-  return bytes == 0 && !(pairs_differ_ && lane.tile == 0);
-}
-
 std::uint64_t Executor::tag(const Step& step) const {
   if (!pairs_differ_) return tag_;
   const Blocks& blocks = step.op == Op::send ? operation_->send_blocks : operation_->recv_blocks;
@@ -258,7 +253,7 @@ bool Executor::send(Lane& lane, const Step& first, transport::SendPort& port) {
   const std::size_t bytes = message_bytes(lane, lane.step, end);
   if (const auto* memory = lent(lane.step, bytes); memory != nullptr) {
     if (!port.send_from({piece(lane, first, 0).source, bytes}, *memory, tag(first))) return false;
-  } else if (!skipped(lane, bytes)) {
+  } else if (bytes > 0) {
     const std::span<std::byte> window = port.reserve(bytes);
     if (window.data() == nullptr) return false;
     std::byte* at = window.data();
@@ -280,7 +275,7 @@ bool Executor::send(Lane& lane, const Step& first, transport::SendPort& port) {
 bool Executor::receive(int index, Lane& lane, const Step& first, transport::RecvPort& port) {
   const std::size_t end = message_end(lane.step);
   const std::size_t bytes = message_bytes(lane, lane.step, end);
-  if (skipped(lane, bytes)) {
+  if (bytes == 0) {  // both ends know that
     next(lane, end);
     return true;
   }

@@ -82,8 +82,6 @@ class Executor {
   std::size_t message_bytes(const Lane& lane, std::size_t first, std::size_t end) const;
   // The registration of the buffer that the step at `index` may be sent from, or null: copy.
   const transport::Registration* lent(std::size_t index, std::size_t bytes) const;
-  // Both ends know when there is nothing to send.
-  bool skipped(const Lane& lane, std::size_t bytes) const;
   std::uint64_t tag(const plan::Step& step) const;
 
   void combine(const plan::Step& step, std::byte* dst, const std::byte* local,
@@ -96,6 +94,8 @@ class Executor {
   // The peer that the first unfinished port waits for, or the error that a port shows.
   Result<int> blocked_on() const;
   Status port_error(transport::PortState state, int peer) const;
+  // Elements, in an uneven all-to-all.
+  std::int64_t expected_count(int sender) const;
   // A message came that this operation does not expect.
   Status unexpected(const plan::Step& step, std::uint64_t tag, std::size_t bytes,
                     std::size_t expected_bytes) const;

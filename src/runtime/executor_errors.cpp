@@ -5,6 +5,7 @@
 #include "runtime/connection_lost.h"
 #include "runtime/executor.h"
 #include "runtime/tag.h"
+#include "runtime/unexpected.h"
 
 namespace tutti::runtime {
 
@@ -18,7 +19,14 @@ Result<int> Executor::blocked_on() const {
     if (lane.tile >= tiling_.tiles()) continue;
     const Step& step = binding_->program.steps[lane.step];
     const StepPort port = binding_->ports[static_cast<std::size_t>(index)][lane.step];
-    if (step.op != Op::send) TUTTI_TRY(port_error(port.recv->state(), step.peer));
+    if (step.op != Op::send) {
+      const transport::PortState state = port.recv->state();
+      // Who has left in good order was through with the call.
+      if (pairs_differ_ && state == transport::PortState::closed) {
+        return unexpected_count(*call_, rank_, step.peer, expected_count(step.peer));
+      }
+      TUTTI_TRY(port_error(state, step.peer));
+    }
     if (peer < 0) peer = step.peer;
   }
   for (const auto& sender : binding_->senders) {
@@ -35,23 +43,17 @@ Status Executor::port_error(transport::PortState state, int peer) const {
                          *binding_->links.at(peer));
 }
 
+std::int64_t Executor::expected_count(int sender) const {
+  return operation_->recv_blocks.counts[static_cast<std::size_t>(sender)];
+}
+
 Status Executor::unexpected(const Step& step, std::uint64_t tag, std::size_t bytes,
                             std::size_t expected_bytes) const {
-  if ((tag & kPointToPoint) != 0) {
-    return rank_error(
-        Code::mismatch, step.peer,
-        "rank {} called {} as operation {} while rank {} called send({}, {}) to rank {}; every "
-        "rank must make the same collective calls in the same order, and receive what is sent "
-        "to it before the next one",
-        rank_, describe(*call_), call_->sequence, step.peer, name(type_of_tag(tag)),
-        count_of_tag(tag), rank_);
-  }
+  if ((tag & kPointToPoint) != 0) return met_send(*call_, rank_, step.peer, tag);
   const std::uint64_t theirs = sequence_of_tag(tag, call_->sequence);
   const bool same_call = tag == tag_ || (pairs_differ_ && theirs == call_->sequence);
   if (!same_call) TUTTI_TRY(control_.mismatched(*call_, step.peer, theirs));
-  if (pairs_differ_) {
-    return unexpected_count(*operation_, *call_, rank_, step.peer);
-  }
+  if (pairs_differ_) return unexpected_count(*call_, rank_, step.peer, expected_count(step.peer));
   return rank_error(Code::mismatch, step.peer,
                     "rank {} expected {} bytes from rank {} in operation {} ({}) but got {}: the "
                     "ranks made different calls; compare their arguments",

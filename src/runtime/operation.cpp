@@ -172,6 +172,17 @@ Status check_buffers(Operation& operation, int rank, const Extent& send, const E
                  send.data, sent, recv.data, received);
 }
 
+Status check_own_counts(const Operation& operation, int rank) {
+  if (!operation.uneven || operation.collective != Collective::all_to_all) return {};
+  const auto self = static_cast<std::size_t>(rank);
+  const std::int64_t sent = operation.send_blocks.counts[self];
+  const std::int64_t received = operation.recv_blocks.counts[self];
+  if (sent == received) return {};
+  return invalid(operation,
+                 "rank {} sends {} elements to itself and receives {}; the two must be equal", rank,
+                 sent, received);
+}
+
 // One count per rank where there are any, and as many offsets or none.
 Status check_lists(const Operation& operation, int size) {
   if (!operation.uneven) return {};
@@ -219,6 +230,7 @@ Status prepare(Operation& operation, int rank, int size) {
                    size - 1);
   }
   TUTTI_TRY(check_lists(operation, size));
+  TUTTI_TRY(check_own_counts(operation, rank));
   if (!needs_recv(operation, rank)) operation.recv = nullptr;
   if (!needs_send(operation, rank)) {
     // The others of a broadcast have what they receive, and pass it on from there.
@@ -266,15 +278,6 @@ std::int64_t message_bytes(const Operation& operation, int size) {
     return kLargeBlockBytes * size;
   }
   return operation.uneven ? operation.bytes() : operation.bytes() * size;
-}
-
-Status unexpected_count(const Operation& operation, const Call& call, int rank, int sender) {
-  return rank_error(
-      Code::mismatch, sender,
-      "rank {} expects {} elements from rank {} in operation {} ({}), which sends another number "
-      "of them; recv_blocks.counts[{}] of rank {} must equal send_blocks.counts[{}] of rank {}",
-      rank, operation.recv_blocks.counts[static_cast<std::size_t>(sender)], sender, call.sequence,
-      describe(call), sender, rank, rank, sender);
 }
 
 }  // namespace tutti::runtime

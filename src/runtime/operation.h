@@ -54,8 +54,4 @@ plan::Shape shape_of(const Operation& operation, int size);
 // gives the same answer.
 std::int64_t message_bytes(const Operation& operation, int size);
 
-// The error of rank `rank` of an uneven all-to-all, to which `sender` sends another number of
-// elements than it expects.
-Status unexpected_count(const Operation& operation, const Call& call, int rank, int sender);
-
 }  // namespace tutti::runtime

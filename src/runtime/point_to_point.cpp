@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/try.h"
 #include "device/reduce.h"
-#include "runtime/connection_lost.h"
 #include "runtime/tag.h"
 
 namespace tutti::runtime {
@@ -36,105 +35,35 @@ std::int64_t message_count(const Transfer& transfer, std::size_t slot_bytes) {
 
 }  // namespace
 
-std::string describe(const Transfer& transfer) {
-  return fmt::format("{}({}, {}) {} rank {}", transfer.sends ? "send" : "recv", name(transfer.type),
-                     transfer.count, transfer.sends ? "to" : "from", transfer.peer);
-}
-
-Status check(const Transfer& transfer, int rank, int size, bool in_group) {
-  const std::string_view call = transfer.sends ? "send" : "recv";
-  if (static_cast<int>(transfer.type) >= kDataTypeCount) {
-    return error(Code::invalid_argument, "{}: type {} is no DataType; the values are 0 to {}", call,
-                 static_cast<int>(transfer.type), kDataTypeCount - 1);
-  }
-  if (transfer.count < 0) {
-    return error(Code::invalid_argument, "{}: count is {}; it must be 0 or more", call,
-                 transfer.count);
-  }
-  const auto element_bytes = static_cast<std::int64_t>(size_of(transfer.type));
-  if (transfer.count > std::numeric_limits<std::ptrdiff_t>::max() / element_bytes) {
-    return error(Code::invalid_argument,
-                 "{}: count {} of {} is more bytes than an address space "
-                 "holds",
-                 call, transfer.count, name(transfer.type));
-  }
-  if (transfer.peer < 0 || transfer.peer >= size) {
-    return error(Code::invalid_argument, "{}: peer is {}; the communicator has ranks 0 to {}", call,
-                 transfer.peer, size - 1);
-  }
-  if (transfer.data == nullptr && transfer.count > 0) {
-    return error(Code::invalid_argument, "{}: data is null although count is {}", call,
-                 transfer.count);
-  }
-  if (transfer.peer == rank && !in_group) {
-    return error(Code::invalid_argument,
-                 "{}: peer is this rank, {}, itself, which would wait for ever; call it in a "
-                 "group() together with its counterpart, or use send_recv()",
-                 call, rank);
-  }
-  return {};
-}
-
-namespace {
-
-struct Own {
-  std::vector<Transfer> sends;
-  std::vector<Transfer> receives;
-};
-
-Own own_transfers(std::span<const Transfer> transfers, int rank) {
-  Own own;
-  for (const Transfer& transfer : transfers) {
-    if (transfer.peer == rank) (transfer.sends ? own.sends : own.receives).push_back(transfer);
-  }
-  return own;
-}
-
-}  // namespace
-
-Status check_own(std::span<const Transfer> transfers, int rank) {
-  const Own own = own_transfers(transfers, rank);
-  if (own.sends.size() != own.receives.size()) {
-    return error(Code::invalid_argument,
-                 "rank {} sends {} messages to itself and receives {}; the two must be equal", rank,
-                 own.sends.size(), own.receives.size());
-  }
-  for (std::size_t i = 0; i < own.sends.size(); ++i) {
-    const Transfer& sent = own.sends[i];
-    const Transfer& received = own.receives[i];
-    if (sent.count == received.count && sent.type == received.type) continue;
-    return error(Code::invalid_argument, "rank {} called {} and {}; type and count must be equal",
-                 rank, describe(sent), describe(received));
-  }
-  return {};
-}
-
-std::vector<Transfer> deliver_own(std::span<const Transfer> transfers, int rank) {
-  const Own own = own_transfers(transfers, rank);
-  for (std::size_t i = 0; i < own.sends.size(); ++i) {
-    const Transfer& sent = own.sends[i];
-    if (sent.bytes() == 0 || sent.data == own.receives[i].data) continue;
-    device::copy(own.receives[i].data, sent.data, sent.bytes(), device::Store::cached);
-  }
-  std::vector<Transfer> others(transfers.begin(), transfers.end());
-  std::erase_if(others, [rank](const Transfer& transfer) { return transfer.peer == rank; });
-  return others;
-}
-
 Status PointToPoint::run(std::span<const Transfer> transfers, std::uint64_t sequence) {
-  sequence_ = sequence;
-  source_ = nullptr;
-  used_ = asked_for_ = 0;
+  begin(sequence);
   TUTTI_TRY(open(transfers));
   return run();
 }
 
 Status PointToPoint::run(TransferSource& source, std::uint64_t sequence) {
-  sequence_ = sequence;
+  begin(sequence);
   source_ = &source;
-  used_ = asked_for_ = 0;
   TUTTI_TRY(open(source.more()));
   return run();
+}
+
+Status PointToPoint::run(std::span<const Transfer> transfers, const Call& call, bool in_place) {
+  begin(call.sequence);
+  call_ = &call;
+  in_place_ = in_place;
+  TUTTI_TRY(open(transfers));
+  TUTTI_TRY(run());
+  reach_->finish_pairs(call.sequence);
+  return {};
+}
+
+void PointToPoint::begin(std::uint64_t sequence) {
+  sequence_ = sequence;
+  source_ = nullptr;
+  call_ = nullptr;
+  in_place_ = false;
+  used_ = asked_for_ = 0;
 }
 
 Status PointToPoint::run() {
@@ -201,14 +130,17 @@ Pass PointToPoint::pass() {
   bool progressed = false;
   bool done = true;
   // In turns, so that what comes in is taken while it is in the cache, and no stream waits for all
-  // that another has to move.
-  for (Stream& stream : std::span(streams_).first(used_)) {
-    for (int turn = 0; turn < kTurnMessages && !stream.done() && error_.ok() &&
-                       (stream.sends ? send(stream) : receive(stream));
-         ++turn) {
-      progressed = true;
+  // that another has to move. Sends come first: a receive may be a long copy.
+  for (const bool sends : {true, false}) {
+    for (Stream& stream : std::span(streams_).first(used_)) {
+      if (stream.sends != sends) continue;
+      for (int turn = 0; turn < kTurnMessages && !stream.done() && error_.ok() &&
+                         (sends ? send(stream) : receive(stream));
+           ++turn) {
+        progressed = true;
+      }
+      done = done && stream.done();
     }
-    done = done && stream.done();
   }
   if (!error_.ok()) return Pass::done;
   if (progressed && !done) return Pass::progressed;
@@ -240,91 +172,62 @@ void PointToPoint::tell_what_is_over() {
   }
 }
 
-bool PointToPoint::lies(const Transfer& transfer) const {
-  return reach_ != nullptr && reach_->processes_open() &&
-         static_cast<std::int64_t>(transfer.bytes()) >= reach_->worth_reading(/*one_block=*/false);
-}
-
-bool PointToPoint::send_place(Stream& stream) {
-  const Transfer& transfer = stream.transfer();
-  const ProcessPlace place = reach_->in_process(transfer.data);
-  transport::SendPort& port = stream.link->send_port(0);
-  const std::span<std::byte> window = port.reserve(sizeof(place));
-  if (window.data() == nullptr) return false;
-  std::memcpy(window.data(), &place, sizeof(place));
-  port.commit(sizeof(place), point_to_point_tag(transfer.type, transfer.count));
-  stream.items[stream.current].place = stream.last_place = port.sent_messages();
-  ++stream.current;
-  return true;
-}
-
-bool PointToPoint::receive_from_place(Stream& stream, std::span<const std::byte> incoming) {
-  if (Status status = fetch(stream, incoming); !status.ok()) {
-    error_ = waiter_.peer_failed(std::move(status));
-    return true;
-  }
-  stream.link->recv_port(0).release();
-  ++stream.current;
-  return true;
-}
-
-Status PointToPoint::fetch(const Stream& stream, std::span<const std::byte> incoming) {
-  const Transfer& transfer = stream.transfer();
-  ProcessPlace place;
-  std::memcpy(&place, incoming.data(), sizeof(place));
-  const auto bytes = static_cast<std::int64_t>(transfer.bytes());
-  const Status read = reach_->fetch(stream.peer, place, bytes, transfer.data);
-  if (!read.ok()) {
-    return cannot_read(rank_, describe(transfer), stream.peer, read);
-  }
-  if (!reach_->withdrawn(stream.peer)) return {};
-  return rank_error(Code::peer_failed, stream.peer,
-                    "rank {} in {}: rank {} failed while its memory was read; look at that rank's "
-                    "output",
-                    rank_, describe(transfer), stream.peer);
-}
-
 bool PointToPoint::send(Stream& stream) {
+  if (stream.message == 0) {
+    if (const Sent sent = send_place(stream); sent != Sent::copy_it) return sent == Sent::yes;
+  }
   const Transfer& transfer = stream.transfer();
-  if (lies(transfer)) return send_place(stream);
   const Fragment part = fragment(transfer, stream.message, stream.link->caps().slot_bytes);
   const auto* data = static_cast<const std::byte*>(transfer.data) + part.offset;
-  const std::uint64_t tag = point_to_point_tag(transfer.type, transfer.count);
   transport::SendPort& port =
       stream.link->send_port(static_cast<int>(stream.message % links_.lanes()));
   if (stream.lent != nullptr) {
-    if (!port.send_from({data, part.bytes}, *stream.lent, tag)) return false;
+    if (!port.send_from({data, part.bytes}, *stream.lent, tag(transfer))) return false;
     return next(stream);
   }
   const std::span<std::byte> window = port.reserve(part.bytes);
   if (window.data() == nullptr) return false;
   device::copy(window.data(), data, part.bytes, device::Store::cached);
-  port.commit(part.bytes, tag);
+  port.commit(part.bytes, tag(transfer));
   return next(stream);
 }
 
 bool PointToPoint::receive(Stream& stream) {
   const Transfer& transfer = stream.transfer();
-  const bool lying = lies(transfer);
-  Fragment part = fragment(transfer, stream.message, stream.link->caps().slot_bytes);
-  if (lying) part.bytes = sizeof(ProcessPlace);
+  const Fragment part = fragment(transfer, stream.message, stream.link->caps().slot_bytes);
   transport::RecvPort& port =
       stream.link->recv_port(static_cast<int>(stream.message % links_.lanes()));
   std::byte* const place = static_cast<std::byte*>(transfer.data) + part.offset;
-  if (!lying) port.offer({place, part.bytes});
+  port.offer({place, part.bytes});
   const std::span<const std::byte> incoming = port.peek();
   if (incoming.data() == nullptr) return false;
-  if (port.tag() != point_to_point_tag(transfer.type, transfer.count) ||
-      incoming.size() != part.bytes) {
+  const bool lies = stream.message == 0 && may_be_place(transfer, incoming.size());
+  if (port.tag() != tag(transfer) || (incoming.size() != part.bytes && !lies)) {
     error_ = unexpected(stream, port.tag(), incoming.size());
     return true;
   }
-  if (lying) return receive_from_place(stream, incoming);
+  if (in_place_ && !was_sent(stream, lies)) return false;
+  if (lies) return receive_from_place(stream, incoming);
   if (incoming.data() != place) {
     device::copy(place, incoming.data(), part.bytes, device::Store::cached);
   }
   port.release();
   return next(stream);
+}
+
+std::uint64_t PointToPoint::tag(const Transfer& transfer) const {
+  return call_ == nullptr ? point_to_point_tag(transfer.type, transfer.count)
+                          : tag_of_pair(tag_of(*call_), transfer.count);
+}
+
+// Nobody waits for ever: only the rank's own sends are waited for, and the peer takes those by
+// turns with what it sends itself.
+bool PointToPoint::was_sent(const Stream& stream, bool whole) const {
+  const auto streams = std::span(streams_).first(used_);
+  const auto same = std::find_if(streams.begin(), streams.end(), [&](const Stream& other) {
+    return other.sends && other.peer == stream.peer;
+  });
+  return same == streams.end() || same->done() || (!whole && same->message > stream.message);
 }
 
 bool PointToPoint::next(Stream& stream) {
@@ -367,49 +270,6 @@ std::span<pollfd> PointToPoint::poll_fds() {
     previous = &stream;
   }
   return fds_;
-}
-
-Result<int> PointToPoint::blocked_on() const {
-  int peer = -1;
-  for (const Stream& stream : std::span(streams_).first(used_)) {
-    const int lane = static_cast<int>(stream.message % links_.lanes());
-    const transport::PortState state =
-        stream.sends ? stream.link->send_port(lane).state() : stream.link->recv_port(lane).state();
-    if (state != transport::PortState::open && (stream.sends || !stream.done())) {
-      return connection_lost(rank_, stream.peer, text(), *stream.link);
-    }
-    if (peer < 0 && !over(stream)) peer = stream.peer;
-  }
-  return peer >= 0 ? peer : streams_.front().peer;
-}
-
-// Whose last transfer is read where it lies is not, before it was read.
-bool PointToPoint::over(const Stream& stream) const {
-  return stream.done() &&
-         (stream.last_place == 0 || stream.link->send_port(0).released(stream.last_place));
-}
-
-std::string PointToPoint::text() const {
-  for (const Stream& stream : std::span(streams_).first(used_)) {
-    if (over(stream)) continue;
-    return describe(stream.done() ? *stream.items.back().transfer : stream.transfer());
-  }
-  return "send";
-}
-
-Status PointToPoint::unexpected(const Stream& stream, std::uint64_t tag, std::size_t bytes) const {
-  const Transfer& mine = stream.transfer();
-  if ((tag & kPointToPoint) == 0) {
-    return rank_error(Code::mismatch, stream.peer,
-                      "rank {} called {} while rank {} called a collective, its operation {}; "
-                      "receive what is sent before the next collective, and only that",
-                      rank_, describe(mine), stream.peer, sequence_of_tag(tag, sequence_));
-  }
-  return rank_error(Code::mismatch, stream.peer,
-                    "rank {} called {} while rank {} called send({}, {}) to it (a message of {} "
-                    "bytes came); type and count of a send and its recv must be equal",
-                    rank_, describe(mine), stream.peer, name(type_of_tag(tag)), count_of_tag(tag),
-                    bytes);
 }
 
 }  // namespace tutti::runtime

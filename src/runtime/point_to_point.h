@@ -1,10 +1,12 @@
 // Sends and receives: any number of them, which move together whatever their order.
 //
 // A transfer travels as messages of at most a slot, message k on lane k mod lanes; one without
-// elements is one empty message. Where ranks can read each other's processes, a long one is a
-// single message that says where it lies: the receiver copies it from there, and the sender waits
-// until it has. Transfers with one peer in one direction keep their order. All others move
-// independently, so that a set of transfers never deadlocks by its order.
+// elements is one empty message. A long one that lies in allocated memory, or anywhere where ranks
+// can read each other's processes, is a single message that says where: the receiver copies it from
+// there, and the sender waits until it has. Transfers with one peer in one direction keep their
+// order. All others move independently, so that a set of transfers never deadlocks by its order.
+//
+// An uneven all-to-all on one host is such a set too.
 //
 // No allocation once as many transfers have been seen. One thread at a time.
 #pragma once
@@ -18,36 +20,15 @@
 
 #include "runtime/activity.h"
 #include "runtime/binding.h"
+#include "runtime/call.h"
+#include "runtime/control.h"
 #include "runtime/engine_reach.h"
+#include "runtime/transfer.h"
 #include "runtime/waiter.h"
 #include "tutti/status.h"
 #include "tutti/types.h"
 
 namespace tutti::runtime {
-
-// One send or receive, as the caller made it. Borrows the caller's buffer.
-struct Transfer {
-  bool sends = false;
-  void* data = nullptr;  // only read by a send
-  std::int64_t count = 0;
-  DataType type = DataType::float32;
-  int peer = 0;
-
-  std::size_t bytes() const { return static_cast<std::size_t>(count) * size_of(type); }
-};
-
-// "send(float32, 1024) to rank 3"
-std::string describe(const Transfer& transfer);
-
-// invalid_argument names the argument and its value. A rank may be its own peer in a group only.
-Status check(const Transfer& transfer, int rank, int size, bool in_group);
-
-// What a rank sends to itself: its k-th send is its k-th receive. invalid_argument when they do not
-// match.
-Status check_own(std::span<const Transfer> transfers, int rank);
-
-// Copies it, and returns the transfers with others. REQUIRES: check_own().
-std::vector<Transfer> deliver_own(std::span<const Transfer> transfers, int rank);
 
 // Transfers that are asked for while others run already: an asynchronous receive may be what the
 // peer waits for before it takes our send.
@@ -65,14 +46,18 @@ class TransferSource {
 class PointToPoint final : private Activity {
  public:
   // `reach`: null where not all ranks share a node.
-  PointToPoint(Waiter& waiter, Links& links, Reach* reach, int rank)
-      : waiter_(waiter), links_(links), reach_(reach), rank_(rank) {}
+  PointToPoint(Waiter& waiter, Control& control, Links& links, Reach* reach, int rank)
+      : waiter_(waiter), control_(control), links_(links), reach_(reach), rank_(rank) {}
 
   // Runs them to the end. `sequence` is that of the collective before them. Errors are final for
   // the communicator. REQUIRES: no transfer with oneself.
   Status run(std::span<const Transfer> transfers, std::uint64_t sequence);
   // The same with those that `source` has, as long as there are any.
   Status run(TransferSource& source, std::uint64_t sequence);
+  // Those of an uneven all-to-all: tags and errors are the call's. `in_place`: what is sent to a
+  // peer lies where as much comes from it. REQUIRES: at most one transfer with each peer in each
+  // direction; all ranks share a node.
+  Status run(std::span<const Transfer> transfers, const Call& call, bool in_place);
 
  private:
   // The transfers with one peer in one direction, first one first.
@@ -83,7 +68,7 @@ class PointToPoint final : private Activity {
     struct Item {
       const Transfer* transfer;
       std::size_t number;  // as the source counts
-      // When it is read where it lies: messages of its port, this one's the last.
+      // When it is taken from where it lies: messages of its port, this one's the last.
       std::uint64_t place = 0;
     };
     std::vector<Item> items;
@@ -98,6 +83,7 @@ class PointToPoint final : private Activity {
     const Transfer& transfer() const { return *items[current].transfer; }
   };
 
+  void begin(std::uint64_t sequence);
   Status run();
   Status open(std::span<const Transfer> transfers);
   void ask_for_more();
@@ -108,29 +94,47 @@ class PointToPoint final : private Activity {
   // Moves the stream's next message. False when its port is not ready.
   bool send(Stream& stream);
   bool receive(Stream& stream);
-  // Is the transfer read where it lies? Both ranks say the same.
-  bool lies(const Transfer& transfer) const;
-  bool send_place(Stream& stream);
+  bool next(Stream& stream);
+  // What the other rank is to check too.
+  std::uint64_t tag(const Transfer& transfer) const;
+  // In place: has what lies where the stream's next message goes, or the whole transfer, been sent?
+  bool was_sent(const Stream& stream, bool whole) const;
+
+  // ---- Transfers that are taken from where they lie (point_to_point_places.cpp)
+
+  // Says where the transfer lies, if it is worth it. False when its port is not ready.
+  enum class Sent : std::uint8_t { no, yes, copy_it };
+  Sent send_place(Stream& stream);
+  bool send_place(Stream& stream, std::span<const std::byte> place);
+  bool may_be_place(const Transfer& transfer, std::size_t bytes) const;
   bool receive_from_place(Stream& stream, std::span<const std::byte> incoming);
   Status fetch(const Stream& stream, std::span<const std::byte> incoming);
-  bool next(Stream& stream);
   bool flush();
   bool flush(const Stream& stream);
   void give_back();
   std::span<pollfd> poll_fds();
+
+  // ---- Errors (point_to_point_errors.cpp)
+
   bool over(const Stream& stream) const;
   Result<int> blocked_on() const;
+  // A stream that waits for what the peer, which is through with the call, has never done.
+  Status check_counts() const;
   Status unexpected(const Stream& stream, std::uint64_t tag, std::size_t bytes) const;
+  Status unexpected_in_call(const Stream& stream, std::uint64_t tag) const;
 
   std::uint64_t sequence() const override { return sequence_; }
   std::string text() const override;
 
   Waiter& waiter_;
+  Control& control_;
   Links& links_;
   Reach* reach_;
   int rank_;
   std::uint64_t sequence_ = 0;
   TransferSource* source_ = nullptr;
+  const Call* call_ = nullptr;  // of which the transfers are a part, or null
+  bool in_place_ = false;
   std::size_t asked_for_ = 0;    // transfers so far
   std::vector<Stream> streams_;  // the first used_ are in use, the others keep their memory
   std::size_t used_ = 0;

@@ -117,7 +117,8 @@ class Waiter {
   Status look_around(const Activity& activity, Deadline deadline, BlockedFn&& blocked_on) {
     if (control_.attention()) TUTTI_TRY(news(activity));
     if (Result<int> peer = blocked_on(); !peer.ok()) {
-      return peer_failed(std::move(peer).status());
+      const bool lost = peer.status().code() == Code::peer_failed;
+      return lost ? peer_failed(std::move(peer).status()) : std::move(peer).status();
     } else if (deadline.passed()) {
       return control_.timed_out(activity.sequence(), activity.text(), *peer, timeout_ms_);
     }

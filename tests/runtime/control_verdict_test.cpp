@@ -217,6 +217,24 @@ TEST(ControlVerdict, AnswersThatTellOfNoDifferenceAreNotOne) {
   }
 }
 
+// Blocks of an uneven all-to-all without elements have no message.
+TEST(ControlVerdict, WhereNothingElseDiffersTellsThatCountsMay) {
+  const Call exchange{
+      .sequence = 57, .collective = Collective::all_to_all, .uneven = true, .count = 0};
+  auto inquiry = inquiry_of_answers(0, {exchange}, {});
+  EXPECT_EQ(differ(inquiry, make_cards(5)).message(),
+            "rank 0 (host host0) and rank 3 (host host3) gave different counts in operation 57 "
+            "(all_to_all_v(float32)), or different calls before; recv_blocks.counts[3] of rank 0 "
+            "must equal send_blocks.counts[0] of rank 3, and the other way round");
+  EXPECT_EQ(
+      verdict(inquiry, make_cards(5)).message(),
+      std::string(kTimedOut) +
+          " while it waited for rank 3 (host host3, pid 4703); every rank that could be asked has "
+          "entered it. The counts that the two gave for each other differ (a block without "
+          "elements has no message), or the data connection between the two is blocked or very "
+          "slow: check the network between hosts host0 and host3, or raise TUTTI_TIMEOUT_MS.");
+}
+
 TEST(ControlVerdict, TellsOfADeath) {
   const auto status = died(2, 0, "was closed", {57, 56}, make_cards(4));
   EXPECT_EQ(status.code(), Code::peer_failed);

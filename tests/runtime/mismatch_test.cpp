@@ -182,30 +182,6 @@ std::vector<Status> outcomes(const Make& zero, const Make& one, const std::strin
   return outcome;
 }
 
-TEST(MismatchOfPairs, AnUnevenAllToAllNamesTheTwoCounts) {
-  const auto exchange = [](std::int64_t sent, std::int64_t received) -> Make {
-    return [=](Communicator& c, Buffers& m) {
-      const std::array<std::int64_t, 2> to{sent, sent};
-      const std::array<std::int64_t, 2> from{received, received};
-      std::array<std::int64_t, 2> own_to = to;
-      std::array<std::int64_t, 2> own_from = from;
-      const auto self = static_cast<std::size_t>(c.rank());
-      own_to[self] = own_from[self] = 1;
-      return c.all_to_all_v(m.a.data(), {own_to}, m.b.data(), {own_from}, DataType::float32);
-    };
-  };
-  for (const char* algorithm : {"all_to_all:shm", "all_to_all:pairwise"}) {
-    for (const Status& status : outcomes(exchange(5, 7), exchange(8, 5), algorithm)) {
-      EXPECT_EQ(status.code(), Code::mismatch);
-      EXPECT_THAT(
-          std::string(status.message()),
-          HasSubstr("rank 0 expects 7 elements from rank 1 in operation 1 "
-                    "(all_to_all_v(float32)), which sends another number of them; "
-                    "recv_blocks.counts[1] of rank 0 must equal send_blocks.counts[0] of rank 1"));
-    }
-  }
-}
-
 Make send(std::int64_t count, DataType type, int peer) {
   return [=](Communicator& c, Buffers& m) { return c.send(m.a.data(), count, type, peer); };
 }

@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <numeric>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -129,7 +131,31 @@ INSTANTIATE_TEST_SUITE_P(Scenes, Transports,
                            return info.param.transport + std::to_string(info.param.ranks);
                          });
 
-// Containers may forbid what the engine reads peers' processes with: it stages everything then.
+// A ring of long messages, out of memory that is allocated or not.
+std::string run_ring(Communicator& c, bool allocated) {
+  constexpr std::size_t kCount = 100'000;
+  Result<Memory> lent = c.allocate(kCount * sizeof(int));
+  if (!lent.ok()) return std::string(lent.status().message());
+  std::vector<int> own(allocated ? 0 : kCount);
+  const std::span<int> send = allocated ? lent->as<int>() : std::span(own);
+  std::vector<int> recv(kCount);
+  const int next = (c.rank() + 1) % c.size();
+  const int previous = (c.rank() + c.size() - 1) % c.size();
+  for (int round = 0; round < 3; ++round) {
+    std::iota(send.begin(), send.end(), c.rank() * 1000 + round);
+    const Status status =
+        c.send_recv(send.data(), kCount, next, recv.data(), kCount, previous, DataType::int32);
+    if (!status.ok()) return std::string(status.message());
+    for (std::size_t i = 0; i < kCount; ++i) {
+      const int want = previous * 1000 + round + static_cast<int>(i);
+      if (recv[i] != want) return fmt::format("ring: element {} is {}, not {}", i, recv[i], want);
+    }
+  }
+  return {};
+}
+
+// Containers may forbid what the engine reads peers' processes with: it stages everything then that
+// is not allocated.
 TEST(Engine, DoesWithoutTheMemoryOfOtherProcesses) {
   const std::uint64_t seed = test_seed();
   Config config = quick_config();
@@ -140,6 +166,10 @@ TEST(Engine, DoesWithoutTheMemoryOfOtherProcesses) {
     if (!second.ok()) return std::string(second.status().message());
     for (int i = 0; i < kCollectiveCount; ++i) {
       std::string wrong = run_cases(*second, static_cast<Collective>(i), seed);
+      if (!wrong.empty()) return wrong;
+    }
+    for (const bool allocated : {false, true}) {
+      std::string wrong = run_ring(*second, allocated);
       if (!wrong.empty()) return wrong;
     }
     return {};
