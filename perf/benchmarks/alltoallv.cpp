@@ -33,13 +33,13 @@ class AllToAllV : public Benchmark {
 
   Status run(Communicator& communicator, const void* send, void* recv,
              const Shape& shape) const override {
-    const Lists lists(*this, communicator, shape);
+    const Lists& lists = lists_of(communicator, shape);
     return communicator.all_to_all_v(send, {lists.sent, lists.offsets}, recv,
                                      {lists.received, lists.offsets}, shape.type);
   }
   Result<Work> start(Communicator& communicator, const void* send, void* recv,
                      const Shape& shape) const override {
-    const Lists lists(*this, communicator, shape);
+    const Lists& lists = lists_of(communicator, shape);
     return communicator.all_to_all_v_async(send, {lists.sent, lists.offsets}, recv,
                                            {lists.received, lists.offsets}, shape.type);
   }
@@ -53,17 +53,29 @@ class AllToAllV : public Benchmark {
 
  private:
   struct Lists {
-    Lists(const AllToAllV& benchmark, const Communicator& communicator, const Shape& shape) {
-      for (int peer = 0; peer < communicator.size(); ++peer) {
-        sent.push_back(benchmark.block_count(shape, communicator.rank(), peer));
-        received.push_back(benchmark.block_count(shape, peer, communicator.rank()));
-        offsets.push_back(shape.count * peer);
-      }
-    }
+    std::int64_t count = -1;  // of which these are parts
+    int rank = 0;
     std::vector<std::int64_t> sent;
     std::vector<std::int64_t> received;
     std::vector<std::int64_t> offsets;
   };
+
+  // Programs make their lists once, so that is no part of what a call costs. Ranks may be threads.
+  const Lists& lists_of(const Communicator& communicator, const Shape& shape) const {
+    thread_local Lists lists;
+    const int rank = communicator.rank();
+    const auto ranks = static_cast<std::size_t>(communicator.size());
+    if (lists.count == shape.count && lists.rank == rank && lists.sent.size() == ranks) {
+      return lists;
+    }
+    lists = {.count = shape.count, .rank = rank, .sent = {}, .received = {}, .offsets = {}};
+    for (int peer = 0; peer < communicator.size(); ++peer) {
+      lists.sent.push_back(block_count(shape, rank, peer));
+      lists.received.push_back(block_count(shape, peer, rank));
+      lists.offsets.push_back(shape.count * peer);
+    }
+    return lists;
+  }
 };
 
 }  // namespace

@@ -159,7 +159,7 @@ class Gloo : public Library {
   }
 
   Status all_to_all_v(const Call& call) {
-    const UnevenBlocks<std::int64_t> blocks(call, rank(), size());
+    const UnevenBlocks<std::int64_t>& blocks = blocks_.of(call, rank(), size());
     gloo::AlltoallvOptions options(context_);
     options.setInput(const_cast<float*>(call.send), blocks.sent);
     options.setOutput(call.recv, blocks.received);
@@ -208,6 +208,7 @@ class Gloo : public Library {
   std::unique_ptr<gloo::ReduceScatterHalvingDoubling<float>> reduce_scatter_;
   float* reduce_scatter_buffer_ = nullptr;
   std::int64_t reduce_scatter_count_ = 0;
+  LastUnevenBlocks<std::int64_t> blocks_;
 };
 
 Status run_gloo(const Arguments& arguments) {

@@ -115,7 +115,7 @@ class Mpi : public Library {
             return exchange(sent, received, count, peer, peer);
           });
     }
-    const UnevenBlocks<int> blocks(call, rank_, size_);
+    const UnevenBlocks<int>& blocks = blocks_.of(call, rank_, size_);
     MPI_Alltoallv(call.send, blocks.sent.data(), blocks.sent_offsets.data(), MPI_FLOAT, call.recv,
                   blocks.received.data(), blocks.received_offsets.data(), MPI_FLOAT, world_);
     return {};
@@ -124,6 +124,7 @@ class Mpi : public Library {
   MPI_Comm world_ = MPI_COMM_WORLD;
   int rank_ = 0;
   int size_ = 1;
+  LastUnevenBlocks<int> blocks_;
 };
 
 Status run_mpi(const Arguments& arguments) {

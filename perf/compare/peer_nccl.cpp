@@ -158,7 +158,7 @@ class Nccl : public Library {
 
   // As NCCL's documentation makes it of sends and receives.
   Status all_to_all(const Call& call) {
-    const UnevenBlocks<std::size_t> blocks(call, rank_, size_);
+    const UnevenBlocks<std::size_t>& blocks = blocks_.of(call, rank_, size_);
     TUTTI_TRY(check(ncclGroupStart()));
     for (int peer = 0; peer < size_; ++peer) {
       const auto at = static_cast<std::size_t>(peer);
@@ -214,6 +214,7 @@ class Nccl : public Library {
   float* flag_ = nullptr;
   Twin send_;
   Twin recv_;
+  LastUnevenBlocks<std::size_t> blocks_;
 };
 
 Status run_nccl(const Arguments& arguments) {

@@ -85,7 +85,7 @@ class OneCcl : public Library {
         ccl::alltoall(call.send, call.recv, count, world_).wait();
         break;
       case Kind::alltoallv: {
-        const UnevenBlocks<std::size_t> blocks(call, rank_, size_);
+        const UnevenBlocks<std::size_t>& blocks = blocks_.of(call, rank_, size_);
         ccl::alltoallv(call.send, blocks.sent, call.recv, blocks.received, world_).wait();
         break;
       }
@@ -105,6 +105,7 @@ class OneCcl : public Library {
   int rank_;
   int size_;
   ccl::communicator world_;
+  LastUnevenBlocks<std::size_t> blocks_;
 };
 
 Status run_oneccl(const Arguments& arguments) {

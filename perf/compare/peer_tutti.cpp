@@ -65,7 +65,7 @@ class Tutti : public Library {
 
  private:
   Status all_to_all_v(const Call& call) {
-    const UnevenBlocks<std::int64_t> blocks(call, rank(), size());
+    const UnevenBlocks<std::int64_t>& blocks = blocks_.of(call, rank(), size());
     return communicator_.all_to_all_v(call.send, {blocks.sent}, call.recv, {blocks.received},
                                       kType);
   }
@@ -86,6 +86,7 @@ class Tutti : public Library {
 
   Communicator communicator_;
   std::vector<Memory> memories_;
+  LastUnevenBlocks<std::int64_t> blocks_;
 };
 
 Status run_tutti(const Arguments& arguments) {

@@ -1,14 +1,16 @@
-// The blocks of an alltoallv on one rank, which follow each other, in a library's own integers. A
-// value.
+// The blocks of an alltoallv on one rank, which follow each other, in a library's own integers.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "compare/call.h"
 
 namespace tutti::compare {
 
+// A value.
 template <typename Integer>
 struct UnevenBlocks {
   UnevenBlocks(const Call& call, int rank, int ranks) {
@@ -26,6 +28,23 @@ struct UnevenBlocks {
 
  private:
   static std::size_t before(int peer) { return static_cast<std::size_t>(peer - 1); }
+};
+
+// Those of the last call: programs make their lists once, so that is no part of what a call costs.
+template <typename Integer>
+class LastUnevenBlocks {
+ public:
+  const UnevenBlocks<Integer>& of(const Call& call, int rank, int ranks) {
+    if (!blocks_ || kind_ != call.kind || count_ != call.count) blocks_.emplace(call, rank, ranks);
+    kind_ = call.kind;
+    count_ = call.count;
+    return *blocks_;
+  }
+
+ private:
+  Kind kind_ = Kind::alltoallv;
+  std::int64_t count_ = 0;
+  std::optional<UnevenBlocks<Integer>> blocks_;
 };
 
 }  // namespace tutti::compare

@@ -17,7 +17,7 @@ namespace tutti::runtime {
 namespace {
 
 // Raise this whenever ranks of two builds could misunderstand each other.
-constexpr std::string_view kProtocol = "protocol 3";
+constexpr std::string_view kProtocol = "protocol 4";
 
 struct Settings {
   std::array<char, 384> settings{};  // text, so that an error can show it

@@ -19,7 +19,7 @@ transport::Transport* Links::transport_to(int peer) const {
 }
 
 Result<transport::Link*> Links::link(int peer) {
-  if (const auto found = links_.find(peer); found != links_.end()) return found->second.link.get();
+  if (transport::Link* const known = joined(peer); known != nullptr) return known;
   Status failure = rank_error(Code::unavailable, peer, "no transport reaches rank {}", peer);
   bool failed = false;
   for (transport::Transport* transport : transports_) {
@@ -28,7 +28,8 @@ Result<transport::Link*> Links::link(int peer) {
     auto link = transport->connect(peer, lanes_, Deadline::after_ms(connect_timeout_ms_));
     if (link.ok()) {
       const auto at = links_.emplace(peer, Joined{transport, *std::move(link)}).first;
-      return at->second.link.get();
+      joined_.resize(std::max(joined_.size(), static_cast<std::size_t>(peer) + 1));
+      return joined_[static_cast<std::size_t>(peer)] = at->second.link.get();
     }
     failure = std::move(link).status();
     failed = true;

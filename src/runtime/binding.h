@@ -35,6 +35,11 @@ class Links {
   // Collective over the pair. A transport that turns out to be unavailable, which both ends find
   // alike, is passed over for the next one with a notice.
   Result<transport::Link*> link(int peer);
+  // The link, if it is connected, or null.
+  transport::Link* joined(int peer) const {
+    const auto index = static_cast<std::size_t>(peer);
+    return index < joined_.size() ? joined_[index] : nullptr;
+  }
   int lanes() const { return lanes_; }
   // Best first.
   const std::vector<transport::Transport*>& transports() const { return transports_; }
@@ -48,6 +53,7 @@ class Links {
     std::unique_ptr<transport::Link> link;
   };
   std::map<int, Joined> links_;
+  std::vector<transport::Link*> joined_;  // by peer
 };
 
 // One step's port in one lane; which of the two is set follows from the step's op.

@@ -28,11 +28,6 @@ Fragment fragment(const Transfer& transfer, std::int64_t index, std::size_t slot
 // since each turn asks all streams, those too that have nothing to do.
 constexpr int kTurnMessages = 4;
 
-std::int64_t message_count(const Transfer& transfer, std::size_t slot_bytes) {
-  const std::size_t messages = (transfer.bytes() + slot_bytes - 1) / slot_bytes;
-  return std::max<std::int64_t>(static_cast<std::int64_t>(messages), 1);
-}
-
 }  // namespace
 
 Status PointToPoint::run(std::span<const Transfer> transfers, std::uint64_t sequence) {
@@ -52,8 +47,10 @@ Status PointToPoint::run(std::span<const Transfer> transfers, const Call& call, 
   begin(call.sequence);
   call_ = &call;
   in_place_ = in_place;
-  TUTTI_TRY(open(transfers));
-  TUTTI_TRY(run());
+  if (!transfers.empty()) {
+    TUTTI_TRY(open(transfers));
+    TUTTI_TRY(run());
+  }
   reach_->finish_pairs(call.sequence);
   return {};
 }
@@ -77,13 +74,23 @@ Status PointToPoint::run() {
   return status;
 }
 
-// Lower ranks first, as everybody does: then nobody waits for a connection in a circle.
 Status PointToPoint::open(std::span<const Transfer> transfers) {
+  bool joined = true;
   for (const Transfer& transfer : transfers) {
     Stream& stream = stream_of(transfer);
     stream.items.push_back({&transfer, asked_for_++});
-    if (stream.items.size() == stream.current + 1) stream.message = 0;
+    if (stream.items.size() == stream.current + 1) stream.message = stream.lane = 0;
+    joined = joined && stream.link != nullptr;
   }
+  if (!joined) TUTTI_TRY(join());
+  for (Stream& stream : std::span(streams_).first(used_)) {
+    if (stream.message == 0 && stream.lent == nullptr) start_transfer(stream);
+  }
+  return {};
+}
+
+// Lower ranks first, as everybody does: then nobody waits for a connection in a circle.
+Status PointToPoint::join() {
   const auto streams = std::span(streams_).first(used_);
   std::sort(streams.begin(), streams.end(),
             [](const Stream& a, const Stream& b) { return a.peer < b.peer; });
@@ -91,7 +98,6 @@ Status PointToPoint::open(std::span<const Transfer> transfers) {
     if (stream.link == nullptr) {
       TUTTI_TRY_ASSIGN(stream.link, links_.link(stream.peer));
     }
-    if (stream.message == 0 && stream.lent == nullptr) start_transfer(stream);
   }
   return {};
 }
@@ -104,19 +110,20 @@ PointToPoint::Stream& PointToPoint::stream_of(const Transfer& transfer) {
   }
   if (used_ == streams_.size()) streams_.emplace_back();
   Stream& stream = streams_[used_++];
-  stream.link = nullptr;
+  stream.link = links_.joined(transfer.peer);
   stream.peer = transfer.peer;
   stream.sends = transfer.sends;
   stream.items.clear();
   stream.current = stream.told = 0;
-  stream.message = 0;
+  stream.lanes = 0;
+  stream.message = stream.lane = 0;
   stream.lent = nullptr;
   stream.last_place = 0;
   return stream;
 }
 
 void PointToPoint::start_transfer(Stream& stream) {
-  stream.message = 0;
+  stream.message = stream.lane = 0;
   stream.lent = nullptr;
   if (stream.done() || !stream.sends) return;
   const Transfer& transfer = stream.transfer();
@@ -179,8 +186,8 @@ bool PointToPoint::send(Stream& stream) {
   const Transfer& transfer = stream.transfer();
   const Fragment part = fragment(transfer, stream.message, stream.link->caps().slot_bytes);
   const auto* data = static_cast<const std::byte*>(transfer.data) + part.offset;
-  transport::SendPort& port =
-      stream.link->send_port(static_cast<int>(stream.message % links_.lanes()));
+  stream.lanes = std::max(stream.lanes, stream.lane + 1);
+  transport::SendPort& port = stream.link->send_port(stream.lane);
   if (stream.lent != nullptr) {
     if (!port.send_from({data, part.bytes}, *stream.lent, tag(transfer))) return false;
     return next(stream);
@@ -195,8 +202,7 @@ bool PointToPoint::send(Stream& stream) {
 bool PointToPoint::receive(Stream& stream) {
   const Transfer& transfer = stream.transfer();
   const Fragment part = fragment(transfer, stream.message, stream.link->caps().slot_bytes);
-  transport::RecvPort& port =
-      stream.link->recv_port(static_cast<int>(stream.message % links_.lanes()));
+  transport::RecvPort& port = stream.link->recv_port(stream.lane);
   std::byte* const place = static_cast<std::byte*>(transfer.data) + part.offset;
   port.offer({place, part.bytes});
   const std::span<const std::byte> incoming = port.peek();
@@ -230,9 +236,13 @@ bool PointToPoint::was_sent(const Stream& stream, bool whole) const {
   return same == streams.end() || same->done() || (!whole && same->message > stream.message);
 }
 
+// Without divisions, which take longer than all else here.
 bool PointToPoint::next(Stream& stream) {
   const std::size_t slot_bytes = stream.link->caps().slot_bytes;
-  if (++stream.message < message_count(stream.transfer(), slot_bytes)) return true;
+  ++stream.message;
+  if (++stream.lane == links_.lanes()) stream.lane = 0;
+  const std::size_t moved = static_cast<std::size_t>(stream.message) * slot_bytes;
+  if (moved < stream.transfer().bytes()) return true;
   ++stream.current;
   start_transfer(stream);
   return true;
@@ -251,7 +261,7 @@ bool PointToPoint::flush() {
 
 bool PointToPoint::flush(const Stream& stream) {
   bool flushed = true;
-  for (int lane = 0; lane < links_.lanes(); ++lane) {
+  for (int lane = 0; lane < stream.lanes; ++lane) {
     flushed = stream.link->send_port(lane).flush() && flushed;
   }
   return flushed;

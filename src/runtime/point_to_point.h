@@ -75,6 +75,8 @@ class PointToPoint final : private Activity {
     std::size_t current = 0;
     std::size_t told = 0;      // those before it are known to be over
     std::int64_t message = 0;  // of the current transfer
+    int lane = 0;              // its lane
+    int lanes = 0;             // of those, the first so many were sent on
     // Of what is sent: memory of the current transfer that needs no copy, or null.
     const transport::Registration* lent = nullptr;
     std::uint64_t last_place = 0;  // of the items that were sent
@@ -86,6 +88,7 @@ class PointToPoint final : private Activity {
   void begin(std::uint64_t sequence);
   Status run();
   Status open(std::span<const Transfer> transfers);
+  Status join();
   void ask_for_more();
   void tell_what_is_over();
   Stream& stream_of(const Transfer& transfer);

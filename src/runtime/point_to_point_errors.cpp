@@ -12,9 +12,8 @@ Result<int> PointToPoint::blocked_on() const {
   if (call_ != nullptr) TUTTI_TRY(check_counts());
   int peer = -1;
   for (const Stream& stream : std::span(streams_).first(used_)) {
-    const int lane = static_cast<int>(stream.message % links_.lanes());
-    const transport::PortState state =
-        stream.sends ? stream.link->send_port(lane).state() : stream.link->recv_port(lane).state();
+    const transport::PortState state = stream.sends ? stream.link->send_port(stream.lane).state()
+                                                    : stream.link->recv_port(stream.lane).state();
     if (state != transport::PortState::open && (stream.sends || !stream.done())) {
       return connection_lost(rank_, stream.peer, text(), *stream.link);
     }
@@ -32,8 +31,7 @@ Status PointToPoint::check_counts() const {
     if (stream.sends && !over(stream)) {
       return untaken_count(*call_, rank_, stream.peer, count);
     }
-    const int lane = static_cast<int>(stream.message % links_.lanes());
-    if (!stream.sends && stream.link->recv_port(lane).peek().data() == nullptr) {
+    if (!stream.sends && stream.link->recv_port(stream.lane).peek().data() == nullptr) {
       return unexpected_count(*call_, rank_, stream.peer, count);
     }
   }

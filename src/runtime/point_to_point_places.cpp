@@ -2,6 +2,7 @@
 //
 // Whether one may be follows from its size, which both ranks know; whether it is, the sender says
 // by the size of its message: fragments of such transfers are longer than places.
+#include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
@@ -32,6 +33,7 @@ bool PointToPoint::send_place(Stream& stream, std::span<const std::byte> place) 
   if (window.data() == nullptr) return false;
   std::memcpy(window.data(), place.data(), place.size());
   port.commit(place.size(), tag(stream.transfer()));
+  stream.lanes = std::max(stream.lanes, 1);
   stream.items[stream.current].place = stream.last_place = port.sent_messages();
   ++stream.current;
   return true;

@@ -73,9 +73,9 @@ class Limits(unittest.TestCase):
                               limits.wire(apart)), bytes_of, collective)
         self.assertEqual(limits.moved(point("sendrecv")), 4800)
         self.assertEqual(limits.moved(point("barrier", size=0)), 0)
-        # Quarters of 300 bytes that rank i sends to j: (i + 2j) mod 4; i = 1 sends 1, 3, 1, 3.
-        self.assertEqual(limits.moved(point("alltoallv")), 75 * 24)
-        self.assertEqual(limits.wire(point("alltoallv")), 75 * 7)
+        # Quarters of 75 elements, rounded down, that rank i sends to j: (i + 2j) mod 4.
+        self.assertEqual(limits.moved(point("alltoallv")), 4 * 4 * (18 + 37 + 56))
+        self.assertEqual(limits.wire(point("alltoallv")), 4 * (18 + 56 + 56))
 
     def test_what_is_needed(self):
         self.assertEqual(limits.needed(point(), 2), [
@@ -86,6 +86,8 @@ class Limits(unittest.TestCase):
             limits.Limit("update", 4800, 1), limits.Limit("accumulate", 3600, 1)])
         self.assertEqual(limits.needed(point("hypercube", transport="tcp"), 2), [
             limits.Limit("exchange", 900, 2), limits.Limit("exchange", 1, 2)])
+        for transport in ("shm", "tcp"):  # of one element each, so all of them are empty
+            self.assertEqual(limits.needed(point("alltoallv", size=16, transport=transport), 2), [])
         large = point("gather", size=4 << 20, transport="tcp")
         self.assertEqual(limits.needed(large, 2, shaped=True), [
             limits.Limit("stream", 3 << 20, 2), limits.Limit("iperf3", 3 << 20, 2)])

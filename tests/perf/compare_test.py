@@ -85,6 +85,10 @@ class Launches(unittest.TestCase):
                       peers.too_few_gpus(self.place(ranks=1000)))
 
 
+# Blocks of one element each, of which less than one is sent.
+EMPTY = (("alltoallv", 2, 8), ("alltoallv", 3, 12))
+
+
 class Runs(unittest.TestCase):
     def run_script(self, *arguments, **environment):
         return launch.run([sys.executable, "-B", str(SCRIPT), "--build", str(BUILD), "--peers",
@@ -109,6 +113,9 @@ class Runs(unittest.TestCase):
                 ("alltoallv", 2, 8), ("alltoallv", 2, 4096), ("alltoallv", 3, 12),
                 ("alltoallv", 3, 4092), ("barrier", 2, 0), ("barrier", 3, 0)})
             for one in found["rows"]:
+                if (one["collective"], one["ranks"], one["size"]) in EMPTY:
+                    self.assertIsNone(one["limit"])
+                    continue
                 for name, ratios in one["ratios"].items():
                     self.assertGreater(ratios["to_limit"]["median"], 0, name)
             again = self.run_script("--show", str(report), "--check", str(report), "--markdown")

@@ -4,6 +4,7 @@ For n ranks on c cores, and a message of S bytes: the largest of
 
 - hops * flag: what one rank says reaches another through a flag. Where a rank only sends or only
   receives, calls can follow each other without waiting, and a flag of a stream takes their place.
+  An alltoallv whose blocks are all empty, as those of few bytes, need not say anything.
 - copy(moved / c): every byte of a result is written, and what it is made of is read; all cores
   share that, each with its own buffers, at the bandwidth of that working set. In place, what every
   rank reads and writes is the same memory: update(moved / c) where all of it changes.
@@ -20,6 +21,7 @@ docs/PERFORMANCE.md has the table of `moved`, `added` and `wire`.
 import math
 from typing import NamedTuple
 
+ELEMENT_BYTES = 4
 SHAPED_BYTES = 1 << 20
 ONE_WAY = ("broadcast", "reduce", "gather", "scatter")
 
@@ -32,7 +34,8 @@ class Limit(NamedTuple):
 
 def uneven(n, size, ranks):
     """Bytes of the blocks of an alltoallv that these pairs of ranks exchange."""
-    return size // n * sum((source + 2 * sink) % 4 for source, sink in ranks) // 4
+    count = size // n // ELEMENT_BYTES
+    return sum(count * ((source + 2 * sink) % 4) // 4 for source, sink in ranks) * ELEMENT_BYTES
 
 
 def moved(point):
@@ -87,7 +90,9 @@ def needed_of_network(point, shaped):
 
 
 def needed(point, cores, shaped=False):
-    """The limits that the point's time is made of."""
+    """The limits that the point's time is made of; none where all blocks are empty."""
+    if point.collective == "alltoallv" and wire(point) == 0:
+        return []
     if point.transport == "tcp":
         return needed_of_network(point, shaped)
     used = min(point.ranks, cores)
