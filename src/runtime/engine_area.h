@@ -33,15 +33,13 @@ static_assert(kLinesPerCredit < kLines,
               "who has taken all has said so of the next line's last step");
 // Every receiver has at least a cache line of a slot.
 inline constexpr int kEngineRanksMax = 1024;
-// What one rank stages of a tiled all-reduce at a time. Two of them and their results stay within a
-// second-level cache of 2 MiB, and in a third-level one for a dozen ranks.
+// What one rank stages of a tiled all-reduce at a time, at most. Two of them and their results stay
+// within a second-level cache of 2 MiB, and in a third-level one for a dozen ranks.
 inline constexpr std::size_t kTileBytes = 512 * 1024;
 // Chunks, shares and pieces start at a cache line.
 inline constexpr std::int64_t kEngineAlignmentBytes = 64;
 // From here on a recv buffer is written past the cache: it would only push the stages out.
 inline constexpr std::int64_t kEngineStreamingBytes = 8 << 20;
-// Reduced data is copied on while it is in the first-level cache.
-inline constexpr std::int64_t kEngineBlockBytes = 16 * 1024;
 
 // Where the data of a post lies.
 enum class Where : std::uint64_t {
