@@ -80,6 +80,8 @@ class Exchange {
 
   // Sending.
   void find_place(const Operation& operation);
+  // Is it staged although it could be read?
+  bool helps_reader(const Operation& operation, std::int64_t longest) const;
   Status post(const Operation& operation, std::int64_t piece);
   Status post_place(std::uint64_t step);
   // Of a post of data, whatever its piece.

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/try.h"
 #include "device/reduce.h"
+#include "runtime/engine_copy.h"
 #include "runtime/tag.h"
 
 namespace tutti::runtime {
@@ -215,7 +216,8 @@ bool PointToPoint::receive(Stream& stream) {
   if (in_place_ && !was_sent(stream, lies)) return false;
   if (lies) return receive_from_place(stream, incoming);
   if (incoming.data() != place) {
-    device::copy(place, incoming.data(), part.bytes, device::Store::cached);
+    const auto whole = static_cast<std::int64_t>(transfer.bytes());
+    device::copy(place, incoming.data(), part.bytes, store_for(whole));
   }
   port.release();
   return next(stream);

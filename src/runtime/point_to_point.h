@@ -110,6 +110,7 @@ class PointToPoint final : private Activity {
   Sent send_place(Stream& stream);
   bool send_place(Stream& stream, std::span<const std::byte> place);
   bool may_be_place(const Transfer& transfer, std::size_t bytes) const;
+  bool helps_reader(const Transfer& transfer) const;
   bool receive_from_place(Stream& stream, std::span<const std::byte> incoming);
   Status fetch(const Stream& stream, std::span<const std::byte> incoming);
   bool flush();
