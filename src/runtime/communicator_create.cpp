@@ -94,7 +94,7 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
   TUTTI_TRY_ASSIGN(control, runtime::Control::start(rank, cards, *switchboard, deadline,
                                                     [this] { node->ring_self(); }));
 
-  const bool one_node = static_cast<int>(node->ranks().size()) == size;
+  const bool one_node = all_joined_by_memory();
   const bool native = one_node && size <= runtime::kEngineRanksMax;
   TUTTI_TRY_ASSIGN(selector,
                    Selector::create(config.algorithm, size, native, slowest_link(one_node)));
@@ -199,9 +199,22 @@ Status Communicator::Impl::make_rdma(Bootstrap& bootstrap) {
   return {};
 }
 
+// Who lists another transport first wants that one, on one host too.
+bool Communicator::Impl::all_joined_by_memory() const {
+  for (int peer = 0; peer < size; ++peer) {
+    if (peer == rank) continue;
+    const auto first =
+        std::find_if(transports.begin(), transports.end(),
+                     [peer](const auto& transport) { return transport->reaches(peer); });
+    if (first == transports.end()) return false;
+    if ((*first)->name() != "loopback" && (*first)->name() != "shm") return false;
+  }
+  return true;
+}
+
 // Every rank gives the same answer: it depends on what all of them have.
 const plan::LinkModel& Communicator::Impl::slowest_link(bool one_node) const {
-  if (one_node && (allows(config, "shm") || allows(config, "loopback"))) return kSharedMemory;
+  if (one_node) return kSharedMemory;
   const bool all_rdma =
       std::all_of(cards.begin(), cards.end(), [](const auto& card) { return card.rdma_rails > 0; });
   return all_rdma ? kRdma : kTcp;

@@ -111,6 +111,7 @@ struct Communicator::Impl {
   Status gather_cards(Bootstrap& bootstrap);
   Status make_transports(Bootstrap& bootstrap);
   Status make_rdma(Bootstrap& bootstrap);
+  bool all_joined_by_memory() const;
   const plan::LinkModel& slowest_link(bool one_node) const;
   Status check_reachable() const;
   std::string why_not(const transport::Card& peer) const;

@@ -161,7 +161,7 @@ Status Tree::mismatched(const Call& mine, int peer, std::uint64_t sequence) {
     const std::uint64_t about = std::min(sequence, mine.sequence);
     learn(differ({.origin = rank_,
                   .sequence = about,
-                  .operation = describe(mine),
+                  .operation = describe(calls_.find(about).value_or(mine)),
                   .waiting_for = peer,
                   .calls = calls_until(about)},
                  cards_));

@@ -225,7 +225,7 @@ void Tree::inquire(const Call& mine, int peer, std::uint64_t sequence) {
   const std::uint64_t about = std::min(sequence, mine.sequence);
   inquiry_ = Inquiry{.origin = rank_,
                      .sequence = about,
-                     .operation = describe(mine),
+                     .operation = describe(calls_.find(about).value_or(mine)),
                      .waiting_for = peer,
                      .silence_ms = timing_.silence.count(),
                      .calls = calls_until(about)};

@@ -136,12 +136,12 @@ Status stalled(const Inquiry& inquiry, const std::string& timed_out, const Cards
                  timed_out);
   }
   const auto call = own_call(inquiry, inquiry.sequence);
-  const std::string unequal =
-      call && has_pair_counts(*call)
-          ? fmt::format(
-                "The counts that the two gave for each other differ (a block without "
-                "elements has no message), or the")
-          : "The";
+  const bool of_pairs =
+      call && has_pair_counts(*call) && inquiry.operation == runtime::describe(*call);
+  const std::string_view unequal =
+      of_pairs ? "The counts that the two gave for each other differ (a block without elements has "
+                 "no message), or the"
+               : "The";
   return rank_error(Code::timed_out, inquiry.waiting_for,
                     "{} while it waited for {}; every rank that could be asked has entered it. {} "
                     "data connection between the two is blocked or very slow: check the network "

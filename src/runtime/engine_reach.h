@@ -44,9 +44,9 @@ class Reach {
     return one_block ? 64 << 10 : 32 << 10;
   }
   // Is a long block that goes one way better copied twice, by sender and receiver at the same time?
-  // Each copies twice as fast as the kernel, which looks for every page. Not what several threads
-  // read, or a rank by its address. (2 ranks, in place, read and copied: broadcast of 1 MiB 54 and
-  // 63 us, 2 MiB 171 and 142, 16 MiB 3.1 and 1.3 ms.)
+  // Each copies twice as fast as the kernel, which looks for every page. Not where ranks have
+  // several threads, or read each other by their addresses. (2 ranks, in place, read and copied:
+  // broadcast of 1 MiB 54 and 63 us, 2 MiB 171 and 142, 16 MiB 3.1 and 1.3 ms.)
   bool worth_helping(std::int64_t bytes) const { return bytes >= (2 << 20) && can_help(); }
   bool can_help() const { return crew_.threads() == 1 && !in_process(); }
   bool crowded() const { return crowded_; }

@@ -93,6 +93,7 @@ class Executor {
 
   // The peer that the first unfinished port waits for, or the error that a port shows.
   Result<int> blocked_on() const;
+  bool sends_more(const transport::SendPort& port) const;
   Status port_error(transport::PortState state, int peer) const;
   // Elements, in an uneven all-to-all.
   std::int64_t expected_count(int sender) const;

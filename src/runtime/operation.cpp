@@ -230,7 +230,6 @@ Status prepare(Operation& operation, int rank, int size) {
                    size - 1);
   }
   TUTTI_TRY(check_lists(operation, size));
-  TUTTI_TRY(check_own_counts(operation, rank));
   if (!needs_recv(operation, rank)) operation.recv = nullptr;
   if (!needs_send(operation, rank)) {
     // The others of a broadcast have what they receive, and pass it on from there.
@@ -239,6 +238,7 @@ Status prepare(Operation& operation, int rank, int size) {
   Extent send;
   Extent recv;
   TUTTI_TRY(measure(operation, rank, size, send, recv));
+  TUTTI_TRY(check_own_counts(operation, rank));
   if (!needs_send(operation, rank)) send = {};
   if (!needs_recv(operation, rank)) recv = {};
   if (operation.uneven) {

@@ -1,10 +1,7 @@
 #include "runtime/point_to_point.h"
 
 #include <algorithm>
-#include <cstring>
-#include <limits>
 
-#include "base/error.h"
 #include "base/try.h"
 #include "device/reduce.h"
 #include "runtime/engine_copy.h"
@@ -95,6 +92,7 @@ Status PointToPoint::join() {
   const auto streams = std::span(streams_).first(used_);
   std::sort(streams.begin(), streams.end(),
             [](const Stream& a, const Stream& b) { return a.peer < b.peer; });
+  for (std::size_t i = 0; i < used_; ++i) note_place(i);
   for (Stream& stream : streams) {
     if (stream.link == nullptr) {
       TUTTI_TRY_ASSIGN(stream.link, links_.link(stream.peer));
@@ -104,13 +102,9 @@ Status PointToPoint::join() {
 }
 
 PointToPoint::Stream& PointToPoint::stream_of(const Transfer& transfer) {
-  for (std::size_t i = 0; i < used_; ++i) {
-    if (streams_[i].peer == transfer.peer && streams_[i].sends == transfer.sends) {
-      return streams_[i];
-    }
-  }
+  if (Stream* const known = find(transfer.peer, transfer.sends); known != nullptr) return *known;
   if (used_ == streams_.size()) streams_.emplace_back();
-  Stream& stream = streams_[used_++];
+  Stream& stream = streams_[used_];
   stream.link = links_.joined(transfer.peer);
   stream.peer = transfer.peer;
   stream.sends = transfer.sends;
@@ -120,7 +114,21 @@ PointToPoint::Stream& PointToPoint::stream_of(const Transfer& transfer) {
   stream.message = stream.lane = 0;
   stream.lent = nullptr;
   stream.last_place = 0;
+  note_place(used_++);
   return stream;
+}
+
+PointToPoint::Stream* PointToPoint::find(int peer, bool sends) {
+  const std::size_t key = key_of(peer, sends);
+  if (key >= places_.size() || places_[key] >= used_) return nullptr;
+  Stream& stream = streams_[places_[key]];
+  return stream.peer == peer && stream.sends == sends ? &stream : nullptr;
+}
+
+void PointToPoint::note_place(std::size_t index) {
+  const std::size_t key = key_of(streams_[index].peer, streams_[index].sends);
+  if (places_.size() <= key) places_.resize(key + 1);
+  places_[key] = index;
 }
 
 void PointToPoint::start_transfer(Stream& stream) {
@@ -191,13 +199,15 @@ bool PointToPoint::send(Stream& stream) {
   transport::SendPort& port = stream.link->send_port(stream.lane);
   if (stream.lent != nullptr) {
     if (!port.send_from({data, part.bytes}, *stream.lent, tag(transfer))) return false;
-    return next(stream);
+    next(stream);
+    return true;
   }
   const std::span<std::byte> window = port.reserve(part.bytes);
   if (window.data() == nullptr) return false;
   device::copy(window.data(), data, part.bytes, device::Store::cached);
   port.commit(part.bytes, tag(transfer));
-  return next(stream);
+  next(stream);
+  return true;
 }
 
 bool PointToPoint::receive(Stream& stream) {
@@ -217,10 +227,12 @@ bool PointToPoint::receive(Stream& stream) {
   if (lies) return receive_from_place(stream, incoming);
   if (incoming.data() != place) {
     const auto whole = static_cast<std::int64_t>(transfer.bytes());
-    device::copy(place, incoming.data(), part.bytes, store_for(whole));
+    device::copy(place, incoming.data(), part.bytes,
+                 in_place_ ? device::Store::cached : store_for(whole));
   }
   port.release();
-  return next(stream);
+  next(stream);
+  return true;
 }
 
 std::uint64_t PointToPoint::tag(const Transfer& transfer) const {
@@ -230,24 +242,23 @@ std::uint64_t PointToPoint::tag(const Transfer& transfer) const {
 
 // Nobody waits for ever: only the rank's own sends are waited for, and the peer takes those by
 // turns with what it sends itself.
-bool PointToPoint::was_sent(const Stream& stream, bool whole) const {
-  const auto streams = std::span(streams_).first(used_);
-  const auto same = std::find_if(streams.begin(), streams.end(), [&](const Stream& other) {
-    return other.sends && other.peer == stream.peer;
-  });
-  return same == streams.end() || same->done() || (!whole && same->message > stream.message);
+bool PointToPoint::was_sent(const Stream& stream, bool whole) {
+  const Stream* const same = find(stream.peer, /*sends=*/true);
+  return same == nullptr || same->done() || (!whole && same->message > stream.message);
 }
 
 // Without divisions, which take longer than all else here.
-bool PointToPoint::next(Stream& stream) {
+void PointToPoint::next(Stream& stream) {
   const std::size_t slot_bytes = stream.link->caps().slot_bytes;
   ++stream.message;
-  if (++stream.lane == links_.lanes()) stream.lane = 0;
+  if (++stream.lane == lanes_) stream.lane = 0;
   const std::size_t moved = static_cast<std::size_t>(stream.message) * slot_bytes;
-  if (moved < stream.transfer().bytes()) return true;
+  if (moved >= stream.transfer().bytes()) finish_transfer(stream);
+}
+
+void PointToPoint::finish_transfer(Stream& stream) {
   ++stream.current;
   start_transfer(stream);
-  return true;
 }
 
 bool PointToPoint::flush() {
@@ -276,10 +287,10 @@ void PointToPoint::give_back() {
 
 std::span<pollfd> PointToPoint::poll_fds() {
   fds_.clear();
-  const Stream* previous = nullptr;  // the two directions with one peer follow each other
   for (const Stream& stream : std::span(streams_).first(used_)) {
-    if (previous == nullptr || previous->link != stream.link) stream.link->add_poll_fds(fds_);
-    previous = &stream;
+    // Both directions with a peer go over one link.
+    if (stream.sends || find(stream.peer, /*sends=*/true) == nullptr)
+      stream.link->add_poll_fds(fds_);
   }
   return fds_;
 }

@@ -1,10 +1,11 @@
 // Sends and receives: any number of them, which move together whatever their order.
 //
 // A transfer travels as messages of at most a slot, message k on lane k mod lanes; one without
-// elements is one empty message. A long one that lies in allocated memory, or anywhere where ranks
-// can read each other's processes, is a single message that says where: the receiver copies it from
-// there, and the sender waits until it has. Transfers with one peer in one direction keep their
-// order. All others move independently, so that a set of transfers never deadlocks by its order.
+// elements is one empty message. On one host a long one that lies in allocated memory, or anywhere
+// where ranks can read each other's processes, may be a single message that says where: the
+// receiver copies it from there, and the sender waits until it has. Transfers with one peer in one
+// direction keep their order. All others move independently, so that a set of transfers never
+// deadlocks by its order.
 //
 // An uneven all-to-all on one host is such a set too.
 //
@@ -47,7 +48,12 @@ class PointToPoint final : private Activity {
  public:
   // `reach`: null where not all ranks share a node.
   PointToPoint(Waiter& waiter, Control& control, Links& links, Reach* reach, int rank)
-      : waiter_(waiter), control_(control), links_(links), reach_(reach), rank_(rank) {}
+      : waiter_(waiter),
+        control_(control),
+        links_(links),
+        reach_(reach),
+        rank_(rank),
+        lanes_(reach != nullptr ? 1 : links.lanes()) {}
 
   // Runs them to the end. `sequence` is that of the collective before them. Errors are final for
   // the communicator. REQUIRES: no transfer with oneself.
@@ -92,16 +98,23 @@ class PointToPoint final : private Activity {
   void ask_for_more();
   void tell_what_is_over();
   Stream& stream_of(const Transfer& transfer);
+  // Null where there is none.
+  Stream* find(int peer, bool sends);
+  void note_place(std::size_t index);
+  static std::size_t key_of(int peer, bool sends) {
+    return 2 * static_cast<std::size_t>(peer) + (sends ? 1 : 0);
+  }
   void start_transfer(Stream& stream);
   Pass pass();
   // Moves the stream's next message. False when its port is not ready.
   bool send(Stream& stream);
   bool receive(Stream& stream);
-  bool next(Stream& stream);
+  void next(Stream& stream);
+  void finish_transfer(Stream& stream);
   // What the other rank is to check too.
   std::uint64_t tag(const Transfer& transfer) const;
   // In place: has what lies where the stream's next message goes, or the whole transfer, been sent?
-  bool was_sent(const Stream& stream, bool whole) const;
+  bool was_sent(const Stream& stream, bool whole);
 
   // ---- Transfers that are taken from where they lie (point_to_point_places.cpp)
 
@@ -125,7 +138,7 @@ class PointToPoint final : private Activity {
   // A stream that waits for what the peer, which is through with the call, has never done.
   Status check_counts() const;
   Status unexpected(const Stream& stream, std::uint64_t tag, std::size_t bytes) const;
-  Status unexpected_in_call(const Stream& stream, std::uint64_t tag) const;
+  Status unexpected_in_call(const Stream& stream, std::uint64_t tag, std::size_t bytes) const;
 
   std::uint64_t sequence() const override { return sequence_; }
   std::string text() const override;
@@ -135,6 +148,7 @@ class PointToPoint final : private Activity {
   Links& links_;
   Reach* reach_;
   int rank_;
+  int lanes_;  // slots in memory are few, so that they stay in the second-level cache
   std::uint64_t sequence_ = 0;
   TransferSource* source_ = nullptr;
   const Call* call_ = nullptr;  // of which the transfers are a part, or null
@@ -142,6 +156,7 @@ class PointToPoint final : private Activity {
   std::size_t asked_for_ = 0;    // transfers so far
   std::vector<Stream> streams_;  // the first used_ are in use, the others keep their memory
   std::size_t used_ = 0;
+  std::vector<std::size_t> places_;  // by key_of(): in streams_, if that is in use and this one's
   struct Borrowed {
     transport::Link* link;
     const transport::Registration* memory;

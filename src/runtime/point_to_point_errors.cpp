@@ -14,7 +14,9 @@ Result<int> PointToPoint::blocked_on() const {
   for (const Stream& stream : std::span(streams_).first(used_)) {
     const transport::PortState state = stream.sends ? stream.link->send_port(stream.lane).state()
                                                     : stream.link->recv_port(stream.lane).state();
-    if (state != transport::PortState::open && (stream.sends || !stream.done())) {
+    // Who has left in good order had all of its own.
+    const bool left = state == transport::PortState::closed && over(stream);
+    if (state != transport::PortState::open && !left && (stream.sends || !stream.done())) {
       return connection_lost(rank_, stream.peer, text(), *stream.link);
     }
     if (peer < 0 && !over(stream)) peer = stream.peer;
@@ -23,17 +25,13 @@ Result<int> PointToPoint::blocked_on() const {
 }
 
 // Looked at in this order, the peer's messages are all there, or it never sent them; and what it
-// took of this rank's it has released.
+// took of this rank's it has released. Its counts differ, or it has made another call.
 Status PointToPoint::check_counts() const {
   for (const Stream& stream : std::span(streams_).first(used_)) {
     if (over(stream) || !reach_->finished_pairs(stream.peer, call_->sequence)) continue;
-    const std::int64_t count = stream.items.front().transfer->count;
-    if (stream.sends && !over(stream)) {
-      return untaken_count(*call_, rank_, stream.peer, count);
-    }
-    if (!stream.sends && stream.link->recv_port(stream.lane).peek().data() == nullptr) {
-      return unexpected_count(*call_, rank_, stream.peer, count);
-    }
+    const bool came = !stream.sends && stream.link->recv_port(stream.lane).peek().data() != nullptr;
+    if (came || over(stream)) continue;
+    return control_.mismatched(*call_, stream.peer, call_->sequence);
   }
   return {};
 }
@@ -54,7 +52,7 @@ std::string PointToPoint::text() const {
 }
 
 Status PointToPoint::unexpected(const Stream& stream, std::uint64_t tag, std::size_t bytes) const {
-  if (call_ != nullptr) return unexpected_in_call(stream, tag);
+  if (call_ != nullptr) return unexpected_in_call(stream, tag, bytes);
   const Transfer& mine = stream.transfer();
   if ((tag & kPointToPoint) == 0) {
     const auto earlier = control_.called(sequence_of_tag(tag, sequence_));
@@ -73,11 +71,15 @@ Status PointToPoint::unexpected(const Stream& stream, std::uint64_t tag, std::si
                     bytes);
 }
 
-Status PointToPoint::unexpected_in_call(const Stream& stream, std::uint64_t tag) const {
+Status PointToPoint::unexpected_in_call(const Stream& stream, std::uint64_t tag,
+                                        std::size_t bytes) const {
   if ((tag & kPointToPoint) != 0) return met_send(*call_, rank_, stream.peer, tag);
-  const std::uint64_t theirs = sequence_of_tag(tag, sequence_);
-  if (theirs != sequence_) TUTTI_TRY(control_.mismatched(*call_, stream.peer, theirs));
-  return unexpected_count(*call_, rank_, stream.peer, stream.transfer().count);
+  const Transfer& mine = stream.transfer();
+  const auto count = static_cast<std::int64_t>(bytes / size_of(mine.type));
+  if (tag == tag_of_pair(tag_of(*call_), count)) {  // another count, and nothing else
+    return unexpected_count(*call_, rank_, stream.peer, mine.count);
+  }
+  return control_.mismatched(*call_, stream.peer, sequence_of_tag(tag, sequence_));
 }
 
 }  // namespace tutti::runtime

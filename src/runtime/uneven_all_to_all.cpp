@@ -1,19 +1,24 @@
 #include "runtime/uneven_all_to_all.h"
 
+#include "base/try.h"
 #include "runtime/engine_copy.h"
 
 namespace tutti::runtime {
 
 Status UnevenAllToAll::run(const Operation& operation, const Call& call) {
   list_transfers(operation);
-  return pairs_.run(transfers_, call, operation.in_place);
+  TUTTI_TRY(pairs_.run(transfers_, call, operation.in_place));
+  // Last, so that nobody waits for it.
+  crew_.expect(own_bytes_);
+  if (own_send_ != own_recv_) {
+    copy_block(crew_, own_recv_, own_send_, own_bytes_, store_for(own_bytes_));
+  }
+  return {};
 }
 
-// And does the one with itself.
 void UnevenAllToAll::list_transfers(const Operation& operation) {
   const std::int64_t element_bytes = operation.element_bytes();
   transfers_.clear();
-  std::byte* own_send = nullptr;
   for (const bool sends : {true, false}) {
     const Blocks& blocks = sends ? operation.send_blocks : operation.recv_blocks;
     auto* const buffer =
@@ -24,16 +29,12 @@ void UnevenAllToAll::list_transfers(const Operation& operation) {
       const std::int64_t count = blocks.counts[index];
       const std::int64_t offset = blocks.offsets.empty() ? next : blocks.offsets[index];
       next = offset + count;
-      if (count == 0) continue;
-      std::byte* const data = at(buffer, offset * element_bytes);
-      if (peer != rank_) {
+      std::byte* const data = count > 0 ? at(buffer, offset * element_bytes) : nullptr;
+      if (peer == rank_) {
+        (sends ? own_send_ : own_recv_) = data;
+        own_bytes_ = count * element_bytes;
+      } else if (count > 0) {
         transfers_.push_back({sends, data, count, operation.type, peer});
-      } else if (sends) {
-        own_send = data;
-      } else if (data != own_send) {
-        const std::int64_t bytes = count * element_bytes;
-        crew_.expect(bytes);
-        copy_block(crew_, data, own_send, bytes, store_for(bytes));
       }
     }
   }

@@ -1,9 +1,12 @@
 // The uneven all-to-all of ranks that share a node: sends and receives between pairs of ranks, and
-// nothing where a block has no elements. Nobody waits for a rank that sends it nothing.
+// nothing where a block has no elements. Two ranks without blocks for each other do not wait for
+// each other.
 //
 // Lifetime: a communicator's. One thread at a time. No allocation once it has run.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "runtime/call.h"
@@ -30,7 +33,11 @@ class UnevenAllToAll {
   Crew& crew_;
   int rank_;
   int ranks_;
+  // Of the running call: with others, and with itself.
   std::vector<Transfer> transfers_;
+  std::byte* own_send_ = nullptr;
+  std::byte* own_recv_ = nullptr;
+  std::int64_t own_bytes_ = 0;
 };
 
 }  // namespace tutti::runtime

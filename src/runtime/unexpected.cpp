@@ -34,13 +34,6 @@ Status unexpected_count(const Call& call, int rank, int sender, std::int64_t exp
                     rank, expected, sender, call.sequence, describe(call), rule(rank, sender));
 }
 
-Status untaken_count(const Call& call, int rank, int receiver, std::int64_t sent) {
-  return rank_error(Code::mismatch, receiver,
-                    "rank {} sends {} elements to rank {} in operation {} ({}), which expects "
-                    "another number of them; {}",
-                    rank, sent, receiver, call.sequence, describe(call), rule(receiver, rank));
-}
-
 Status left_over_block(const Call& call, int rank, int sender) {
   return rank_error(Code::mismatch, sender,
                     "rank {} expected no elements from rank {} in operation {} ({}), which sent "

@@ -17,9 +17,6 @@ Status met_send(const Call& call, int rank, int peer, std::uint64_t tag);
 // Rank `rank` expects so many elements from `sender`, and something else or nothing comes.
 Status unexpected_count(const Call& call, int rank, int sender, std::int64_t expected);
 
-// Rank `rank` sends so many to `receiver`, which is through with the call without them.
-Status untaken_count(const Call& call, int rank, int receiver, std::int64_t sent);
-
 // Rank `rank` expected nothing from `sender` in the call, which is over, and finds something.
 Status left_over_block(const Call& call, int rank, int sender);
 

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -148,7 +149,8 @@ TEST(SilentRank, IsNamedWhenTheDeadlinePasses) {
 TEST(AbortedThreads, ReadNoBufferThatWasGivenBack) {
   constexpr std::size_t kBytes = 16 << 20;
   constexpr std::int64_t kCount = kBytes / sizeof(float);
-  constexpr int kWays = 4;
+  constexpr int kWays = 6;
+  constexpr std::array<std::int64_t, 3> kCounts{kCount, kCount, kCount};
   const auto map = [](std::size_t bytes) {
     return ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   };
@@ -157,6 +159,8 @@ TEST(AbortedThreads, ReadNoBufferThatWasGivenBack) {
       void* const send = map(3 * kBytes);
       void* const recv = map(3 * kBytes);
       ASSERT_TRUE(send != MAP_FAILED && recv != MAP_FAILED);
+      Result<Memory> lent = c.allocate(kBytes);
+      ASSERT_TRUE(lent.ok()) << lent.status().message();
       std::thread killer;
       Status status = c.barrier();
       if (c.rank() == 0) {
@@ -171,6 +175,9 @@ TEST(AbortedThreads, ReadNoBufferThatWasGivenBack) {
         status = round % kWays == 0   ? c.all_gather(send, recv, kCount, type)
                  : round % kWays == 1 ? c.reduce_scatter(send, recv, kCount, type, ReduceOp::sum)
                  : round % kWays == 2 ? c.all_reduce(send, recv, 30'000, type, ReduceOp::sum)
+                 : round % kWays == 3 ? c.all_to_all_v(send, {kCounts}, recv, {kCounts}, type)
+                 : round % kWays == 4 ? c.send_recv(lent->data(), kCount, (c.rank() + 1) % 3, recv,
+                                                    kCount, (c.rank() + 2) % 3, type)
                                       : c.send_recv(send, kCount, (c.rank() + 1) % 3, recv, kCount,
                                                     (c.rank() + 2) % 3, type);
       }

@@ -154,6 +154,21 @@ std::string run_ring(Communicator& c, bool allocated) {
   return {};
 }
 
+// Who names another transport first wants that one, though memory would join the ranks too.
+TEST(Engine, GivesWayToATransportThatIsNamedFirst) {
+  const std::uint64_t seed = test_seed();
+  Config config = quick_config();
+  config.transports = {"tcp", "loopback"};
+  run_threads(3, config, [&](Communicator& c) {
+    EXPECT_NE(c.algorithm(Collective::all_reduce, 1, DataType::float32), runtime::kEngineName);
+    for (const Collective collective : {Collective::all_reduce, Collective::all_to_all}) {
+      EXPECT_EQ(run_cases(c, collective, seed), "");
+    }
+    EXPECT_EQ(run_ring(c, false), "");
+    EXPECT_EQ(run_ring(c, true), "");
+  });
+}
+
 // Containers may forbid what the engine reads peers' processes with: it stages everything then that
 // is not allocated.
 TEST(Engine, DoesWithoutTheMemoryOfOtherProcesses) {
