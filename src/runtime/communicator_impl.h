@@ -88,7 +88,7 @@ struct Communicator::Impl {
   // Null in a communicator of one rank, which never waits.
   std::unique_ptr<runtime::Waiter> waiter;
   std::unique_ptr<runtime::Crew> crew;      // null where there is no engine
-  std::unique_ptr<runtime::Engine> engine;  // null unless all ranks share a node
+  std::unique_ptr<runtime::Engine> engine;  // null unless memory joins all ranks
   std::unique_ptr<runtime::Links> links;
   std::unique_ptr<runtime::Executor> executor;
   std::unique_ptr<runtime::PointToPoint> point_to_point;

@@ -89,8 +89,7 @@ Status Communicator::Impl::execute(const Operation& operation) {
   call.history = history = runtime::chained(history, call);
   control->entered(call);
   // Nothing is said about nothing. An uneven all-to-all may be empty here and not elsewhere.
-  const bool empty =
-      operation.count == 0 && !(operation.uneven && operation.collective == Collective::all_to_all);
+  const bool empty = operation.count == 0 && !has_pair_counts(call);
   if (!empty) {
     if (Status status = dispatch(operation, call); !status.ok()) {
       return control->report(std::move(status));

@@ -46,7 +46,7 @@ class TransferSource {
 
 class PointToPoint final : private Activity {
  public:
-  // `reach`: null where not all ranks share a node.
+  // `reach`: null where not all links are memory.
   PointToPoint(Waiter& waiter, Control& control, Links& links, Reach* reach, int rank)
       : waiter_(waiter),
         control_(control),

@@ -24,7 +24,7 @@ struct Choice {
 
 class Selector {
  public:
-  // `forced` is Config::algorithm. `engine`: all ranks share a node. An unknown or unusable name is
+  // `forced` is Config::algorithm. `engine`: memory joins all ranks. An unknown or unusable name is
   // invalid_environment and lists the names.
   static Result<Selector> create(const std::string& forced, int size, bool engine,
                                  const plan::LinkModel& model);
