@@ -9,8 +9,10 @@
 #include <array>
 #include <chrono>
 #include <functional>
+#include <latch>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/world.h"
@@ -164,15 +166,23 @@ TEST(MismatchOfCounts, ARankThatLeavesOwesNothingToThoseItHasExchangedWith) {
     Config config = quick_config();
     config.algorithm = algorithm;
     std::array<Status, 3> outcome;
+    std::latch left(1);
     run_threads(3, config, [&](Communicator& c) {
       const auto self = static_cast<std::size_t>(c.rank());
       std::array<std::int64_t, 3> received{};
       for (std::size_t r = 0; r < 3; ++r) received[r] = sent[r][self];
       Memory m;
-      // Rank 1 waits five seconds for the others, and then leaves.
-      if (self == 2) std::this_thread::sleep_for(std::chrono::milliseconds(5500));
+      if (self == 2) {
+        left.wait();
+        // Rank 0, asleep, looks around every 50 ms: would it take this for a failure?
+        std::this_thread::sleep_for(std::chrono::milliseconds(150));
+      }
       outcome[self] =
           c.all_to_all_v(m.send.data(), {sent[self]}, m.recv.data(), {received}, DataType::float32);
+      if (self == 1) {
+        { const Communicator leaving = std::move(c); }  // waits some seconds for the others
+        left.count_down();
+      }
     });
     for (const Status& status : outcome) EXPECT_EQ(status.message(), "");
   }

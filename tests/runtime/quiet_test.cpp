@@ -29,20 +29,32 @@ constexpr std::int64_t kCounts[] = {1, 2, 100, 5000, 100'000, 1'000'000};
 using Data = std::vector<float>;
 constexpr DataType kType = DataType::float32;
 
-// All collectives, of messages of `count` elements or blocks of a few less.
-std::array<Status, 10> each_collective(Communicator& c, Data& a, Data& b, std::int64_t count) {
+// Of three ranks: every other block is empty, the own ones too.
+Status uneven_all_to_all(Communicator& c, Data& a, Data& b, std::int64_t block) {
+  std::array<std::int64_t, 3> counts{};
+  for (std::size_t peer = 0; peer < 3; ++peer) {
+    counts[peer] = (static_cast<std::size_t>(c.rank()) + peer) % 2 == 1 ? block : 0;
+  }
+  return c.all_to_all_v(a.data(), {counts}, b.data(), {counts}, kType);
+}
+
+// All collectives and a ring of sends, of messages of `count` elements or blocks of a few less.
+std::array<Status, 12> each_collective(Communicator& c, Data& a, Data& b, std::int64_t count) {
   const std::int64_t block = (count + 2) / 3;
   const std::array<std::int64_t, 3> counts{block, block / 2, block / 3};
-  return {c.all_reduce(a.data(), a.data(), count, kType, ReduceOp::max),
-          c.broadcast(a.data(), a.data(), count, kType, 1),
-          c.reduce(a.data(), b.data(), count, kType, ReduceOp::max, 2),
-          c.all_gather(a.data(), b.data(), block, kType),
-          c.reduce_scatter(a.data(), b.data(), block, kType, ReduceOp::max),
-          c.all_to_all(a.data(), b.data(), block, kType),
-          c.gather(a.data(), b.data(), block, kType, 0),
-          c.scatter(a.data(), b.data(), block, kType, 0),
-          c.all_gather_v(a.data(), b.data(), {counts}, kType),
-          c.barrier()};
+  return {
+      c.all_reduce(a.data(), a.data(), count, kType, ReduceOp::max),
+      c.broadcast(a.data(), a.data(), count, kType, 1),
+      c.reduce(a.data(), b.data(), count, kType, ReduceOp::max, 2),
+      c.all_gather(a.data(), b.data(), block, kType),
+      c.reduce_scatter(a.data(), b.data(), block, kType, ReduceOp::max),
+      c.all_to_all(a.data(), b.data(), block, kType),
+      c.gather(a.data(), b.data(), block, kType, 0),
+      c.scatter(a.data(), b.data(), block, kType, 0),
+      c.all_gather_v(a.data(), b.data(), {counts}, kType),
+      uneven_all_to_all(c, a, b, block),
+      c.send_recv(a.data(), count, (c.rank() + 1) % 3, b.data(), count, (c.rank() + 2) % 3, kType),
+      c.barrier()};
 }
 
 std::string calls(Communicator& communicator, Data& a, Data& b,
