@@ -199,17 +199,17 @@ Status Communicator::Impl::make_rdma(Bootstrap& bootstrap) {
   return {};
 }
 
-// Who lists another transport first wants that one, on one host too.
+// Who lists another transport first wants that one, on one host too. Every rank gives the same
+// answer: it depends on what all of them know.
 bool Communicator::Impl::all_joined_by_memory() const {
-  for (int peer = 0; peer < size; ++peer) {
-    if (peer == rank) continue;
-    const auto first =
-        std::find_if(transports.begin(), transports.end(),
-                     [peer](const auto& transport) { return transport->reaches(peer); });
-    if (first == transports.end()) return false;
-    if ((*first)->name() != "loopback" && (*first)->name() != "shm") return false;
+  if (static_cast<int>(node->ranks().size()) != size) return false;
+  const auto with_rails = std::count_if(cards.begin(), cards.end(),
+                                        [](const auto& card) { return card.rdma_rails > 0; });
+  for (const std::string& name : config.transports) {
+    if (name == (node->in_process() ? "loopback" : "shm")) return true;
+    if (name == "tcp" || (name == "rdma" && with_rails >= 2)) return false;
   }
-  return true;
+  return false;
 }
 
 // Every rank gives the same answer: it depends on what all of them have.

@@ -127,8 +127,7 @@ Status Communicator::Impl::execute(runtime::TransferSource& source) {
 Status Communicator::Impl::execute_alone(const Operation& operation) {
   if (operation.recv == nullptr) return {};
   std::span<const std::int64_t> counts = operation.shared_counts();
-  if (operation.uneven && operation.collective == Collective::all_to_all)
-    counts = operation.send_blocks.counts;
+  if (has_pair_counts(runtime::call_of(operation))) counts = operation.send_blocks.counts;
   const auto elements = static_cast<std::size_t>(counts.empty() ? operation.count : counts[0]);
   if (elements == 0) return {};
   const auto at = [&operation](const void* data, const Blocks& blocks) {

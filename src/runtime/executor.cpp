@@ -36,7 +36,7 @@ void Executor::begin(const Operation& operation, const Call& call, const Binding
                  : nullptr;
   element_bytes_ = operation.element_bytes();
   tag_ = tag_of(call);
-  pairs_differ_ = operation.uneven && operation.collective == Collective::all_to_all;
+  pairs_differ_ = has_pair_counts(call);
   const int lanes = static_cast<int>(binding.ports.size());
   tiling_.begin(
       operation, binding.program, rank_, size_,

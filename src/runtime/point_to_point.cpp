@@ -92,7 +92,7 @@ Status PointToPoint::join() {
   const auto streams = std::span(streams_).first(used_);
   std::sort(streams.begin(), streams.end(),
             [](const Stream& a, const Stream& b) { return a.peer < b.peer; });
-  for (std::size_t i = 0; i < used_; ++i) note_place(i);
+  for (std::size_t i = 0; i < used_; ++i) index_stream(i);
   for (Stream& stream : streams) {
     if (stream.link == nullptr) {
       TUTTI_TRY_ASSIGN(stream.link, links_.link(stream.peer));
@@ -114,21 +114,21 @@ PointToPoint::Stream& PointToPoint::stream_of(const Transfer& transfer) {
   stream.message = stream.lane = 0;
   stream.lent = nullptr;
   stream.last_place = 0;
-  note_place(used_++);
+  index_stream(used_++);
   return stream;
 }
 
 PointToPoint::Stream* PointToPoint::find(int peer, bool sends) {
   const std::size_t key = key_of(peer, sends);
-  if (key >= places_.size() || places_[key] >= used_) return nullptr;
-  Stream& stream = streams_[places_[key]];
+  if (key >= index_.size() || index_[key] >= used_) return nullptr;
+  Stream& stream = streams_[index_[key]];
   return stream.peer == peer && stream.sends == sends ? &stream : nullptr;
 }
 
-void PointToPoint::note_place(std::size_t index) {
+void PointToPoint::index_stream(std::size_t index) {
   const std::size_t key = key_of(streams_[index].peer, streams_[index].sends);
-  if (places_.size() <= key) places_.resize(key + 1);
-  places_[key] = index;
+  if (index_.size() <= key) index_.resize(key + 1);
+  index_[key] = index;
 }
 
 void PointToPoint::start_transfer(Stream& stream) {
@@ -272,7 +272,7 @@ bool PointToPoint::flush() {
   return flushed;
 }
 
-bool PointToPoint::flush(const Stream& stream) {
+bool PointToPoint::flush(const Stream& stream) const {
   bool flushed = true;
   for (int lane = 0; lane < stream.lanes; ++lane) {
     flushed = stream.link->send_port(lane).flush() && flushed;
@@ -289,8 +289,8 @@ std::span<pollfd> PointToPoint::poll_fds() {
   fds_.clear();
   for (const Stream& stream : std::span(streams_).first(used_)) {
     // Both directions with a peer go over one link.
-    if (stream.sends || find(stream.peer, /*sends=*/true) == nullptr)
-      stream.link->add_poll_fds(fds_);
+    const bool first = stream.sends || find(stream.peer, /*sends=*/true) == nullptr;
+    if (first) stream.link->add_poll_fds(fds_);
   }
   return fds_;
 }

@@ -7,7 +7,7 @@
 // direction keep their order. All others move independently, so that a set of transfers never
 // deadlocks by its order.
 //
-// An uneven all-to-all on one host is such a set too.
+// Where memory joins all ranks, an uneven all-to-all is such a set too.
 //
 // No allocation once as many transfers have been seen. One thread at a time.
 #pragma once
@@ -62,7 +62,7 @@ class PointToPoint final : private Activity {
   Status run(TransferSource& source, std::uint64_t sequence);
   // Those of an uneven all-to-all: tags and errors are the call's. `in_place`: what is sent to a
   // peer lies where as much comes from it. REQUIRES: at most one transfer with each peer in each
-  // direction; all ranks share a node.
+  // direction; there is a `reach`.
   Status run(std::span<const Transfer> transfers, const Call& call, bool in_place);
 
  private:
@@ -100,7 +100,7 @@ class PointToPoint final : private Activity {
   Stream& stream_of(const Transfer& transfer);
   // Null where there is none.
   Stream* find(int peer, bool sends);
-  void note_place(std::size_t index);
+  void index_stream(std::size_t index);
   static std::size_t key_of(int peer, bool sends) {
     return 2 * static_cast<std::size_t>(peer) + (sends ? 1 : 0);
   }
@@ -127,7 +127,7 @@ class PointToPoint final : private Activity {
   bool receive_from_place(Stream& stream, std::span<const std::byte> incoming);
   Status fetch(const Stream& stream, std::span<const std::byte> incoming);
   bool flush();
-  bool flush(const Stream& stream);
+  bool flush(const Stream& stream) const;
   void give_back();
   std::span<pollfd> poll_fds();
 
@@ -156,7 +156,7 @@ class PointToPoint final : private Activity {
   std::size_t asked_for_ = 0;    // transfers so far
   std::vector<Stream> streams_;  // the first used_ are in use, the others keep their memory
   std::size_t used_ = 0;
-  std::vector<std::size_t> places_;  // by key_of(): in streams_, if that is in use and this one's
+  std::vector<std::size_t> index_;  // by key_of(): in streams_, if that is in use and this one's
   struct Borrowed {
     transport::Link* link;
     const transport::Registration* memory;

@@ -36,9 +36,10 @@ Status PointToPoint::check_counts() const {
   return {};
 }
 
-// Whose last transfer is read where it lies is not, before it was read.
+// Whose last transfer is read where it lies is not, before it was read; nor is one of which a port
+// still holds some.
 bool PointToPoint::over(const Stream& stream) const {
-  return stream.done() &&
+  return stream.done() && (!stream.sends || flush(stream)) &&
          (stream.last_place == 0 || stream.link->send_port(0).released(stream.last_place));
 }
 

@@ -9,8 +9,8 @@ Status UnevenAllToAll::run(const Operation& operation, const Call& call) {
   list_transfers(operation);
   TUTTI_TRY(pairs_.run(transfers_, call, operation.in_place));
   // Last, so that nobody waits for it.
-  crew_.expect(own_bytes_);
   if (own_send_ != own_recv_) {
+    crew_.expect(own_bytes_);
     copy_block(crew_, own_recv_, own_send_, own_bytes_, store_for(own_bytes_));
   }
   return {};

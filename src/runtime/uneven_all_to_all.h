@@ -1,4 +1,4 @@
-// The uneven all-to-all of ranks that share a node: sends and receives between pairs of ranks, and
+// The uneven all-to-all of ranks that memory joins: sends and receives between pairs of ranks, and
 // nothing where a block has no elements. Two ranks without blocks for each other do not wait for
 // each other.
 //

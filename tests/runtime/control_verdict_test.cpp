@@ -229,8 +229,7 @@ TEST(ControlVerdict, WhereNothingElseDiffersTellsThatCountsMay) {
   inquiry.operation = "all_to_all_v(float32)";
   EXPECT_EQ(verdict(inquiry, make_cards(5)).message(),
             "operation 57 (all_to_all_v(float32)) timed out after 2000 ms on rank 0 (host host0) "
-            "while it "
-            "waited for rank 3 (host host3, pid 4703); every rank that could be asked has "
+            "while it waited for rank 3 (host host3, pid 4703); every rank that could be asked has "
             "entered it. The counts that the two gave for each other differ (a block without "
             "elements has no message), or the data connection between the two is blocked or very "
             "slow: check the network between hosts host0 and host3, or raise TUTTI_TIMEOUT_MS.");

@@ -156,11 +156,11 @@ TEST(AbortedThreads, ReadNoBufferThatWasGivenBack) {
   };
   for (int round = 0; round < 40; ++round) {
     run_threads(3, quick_config(), [&](Communicator& c) {
+      const Result<Memory> lent = c.allocate(kBytes);
+      ASSERT_TRUE(lent.ok()) << lent.status().message();
       void* const send = map(3 * kBytes);
       void* const recv = map(3 * kBytes);
       ASSERT_TRUE(send != MAP_FAILED && recv != MAP_FAILED);
-      Result<Memory> lent = c.allocate(kBytes);
-      ASSERT_TRUE(lent.ok()) << lent.status().message();
       std::thread killer;
       Status status = c.barrier();
       if (c.rank() == 0) {

@@ -284,6 +284,22 @@ TEST(PointToPointFailures, ALatePeerIsNamedAtTheDeadline) {
   });
 }
 
+// All is handed over, and a socket holds but some of it.
+TEST(PointToPointFailures, AReceiverThatLeavesWithoutWhatItWasSentIsNamed) {
+  Config config = quick_config();
+  config.transports = {"tcp"};
+  run_threads(2, config, [](Communicator& c) {
+    EXPECT_TRUE(c.barrier().ok());  // connects them
+    if (c.rank() == 1) return;
+    std::vector<float> values(16'000'000);
+    const auto count = static_cast<std::int64_t>(values.size());
+    const Status status = c.send(values.data(), count, DataType::float32, 1);
+    EXPECT_EQ(status.code(), Code::peer_failed) << status.message();
+    EXPECT_EQ(status.failed_rank(), 1);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("rank 0 lost its connection to rank 1"));
+  });
+}
+
 // Long sends wait until they were read; all was said by then.
 TEST(PointToPointFailures, AReceiverThatReadsNothingIsNamed) {
   Config config = quick_config();

@@ -66,10 +66,10 @@ def compare(rows, recorded):
             continue
         others = peers(row) & peers(old)
         before, now = recorded_ratios(old, others), least_ratios(row, others)
+        silent = not others and not old["limit"]  # without peers nothing can be said of it
         for kept in sorted(measured(old), reverse=True):
             both = {kind: (now[kept, kind], before[kept, kind]) for kind in KINDS
                     if (kept, kind) in now and (kept, kind) in before}
-            silent = not others and not old["limit"]  # without peers nothing can be said of it
             if silent and kept in measured(row):
                 continue
             found.append((point_of(row), kept, both if kept in measured(row) else None))
