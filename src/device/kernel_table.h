@@ -29,9 +29,8 @@ using ScaleFunction = void (*)(void* dst, const void* src, std::size_t count,
 using ScaleTable = std::array<ScaleFunction, kDataTypeCount>;
 ScaleTable resolve_scale();
 
-using CopyFunction = void (*)(void* dst, const void* src, std::size_t bytes);
-// Copies with non-temporal stores.
-CopyFunction resolve_streaming_copy();
+using CopyFunction = void (*)(void* dst, const void* src, std::size_t bytes, Store store);
+CopyFunction resolve_copy();
 
 std::string_view resolve_target_name();
 

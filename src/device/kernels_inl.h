@@ -43,6 +43,21 @@ void reduce_list(void* dst, const void* const* sources, int source_count, std::s
                         store);
 }
 
+template <class Format, class Operator>
+void reduce_list_twice(void* dst, void* copy, const void* const* sources, int source_count,
+                       std::size_t count, Operator op) {
+  using Stored = typename Format::Stored;
+  if (source_count != 2 || are_few<Format>(count) || !can_stream_to<Format>(copy)) {
+    reduce_list<Format>(dst, sources, source_count, count, op, Store::cached);
+    device::copy(copy, dst, count * sizeof(Stored), Store::streaming);
+    return;
+  }
+  const TwoSources<Format, Operator> both{static_cast<const Stored*>(sources[0]),
+                                          static_cast<const Stored*>(sources[1]), op};
+  write_vectors<Format>(TwoPlaces<Format>{static_cast<Stored*>(dst), static_cast<Stored*>(copy)},
+                        both, count);
+}
+
 // Everything but averages: nothing depends on the number of ranks.
 template <class Format, class Operator>
 struct SimpleKernels {
@@ -57,8 +72,25 @@ struct SimpleKernels {
                           std::size_t count, int /*ranks*/, Store store) {
     reduce_list<Format>(dst, sources, source_count, count, Operator(), store);
   }
-  static constexpr Kernels kKernels = {reduce, reduce_final, reduce_many};
+  static void reduce_many_twice(void* dst, void* copy, const void* const* sources, int source_count,
+                                std::size_t count, int /*ranks*/) {
+    reduce_list_twice<Format>(dst, copy, sources, source_count, count, Operator());
+  }
+  static constexpr Kernels kKernels = {reduce, reduce_final, reduce_many, reduce_many_twice};
 };
+
+// Calls a function with the operator that divides by `ranks`.
+template <typename Lane, class Function>
+void with_average(int ranks, const Function& function) {
+  assert(ranks >= 1);
+  if constexpr (!std::is_floating_point_v<Lane>) {
+    function(IntegerAverage<Lane>(ranks));
+  } else if (std::has_single_bit(static_cast<unsigned>(ranks))) {
+    function(MultiplyingAverage<Lane>(ranks));
+  } else {
+    function(DividingAverage<Lane>(ranks));
+  }
+}
 
 template <class Format>
 struct AverageKernels {
@@ -66,26 +98,18 @@ struct AverageKernels {
 
   static void reduce_final(void* dst, const void* a, const void* b, std::size_t count, int ranks,
                            Store store) {
-    assert(ranks >= 1);
-    if constexpr (!std::is_floating_point_v<Lane>) {
-      reduce_two<Format>(dst, a, b, count, IntegerAverage<Lane>(ranks), store);
-    } else if (std::has_single_bit(static_cast<unsigned>(ranks))) {
-      reduce_two<Format>(dst, a, b, count, MultiplyingAverage<Lane>(ranks), store);
-    } else {
-      reduce_two<Format>(dst, a, b, count, DividingAverage<Lane>(ranks), store);
-    }
+    with_average<Lane>(ranks, [=](auto op) { reduce_two<Format>(dst, a, b, count, op, store); });
   }
   static void reduce_many(void* dst, const void* const* sources, int source_count,
                           std::size_t count, int ranks, Store store) {
-    assert(ranks >= 1);
-    if constexpr (!std::is_floating_point_v<Lane>) {
-      reduce_list<Format>(dst, sources, source_count, count, IntegerAverage<Lane>(ranks), store);
-    } else if (std::has_single_bit(static_cast<unsigned>(ranks))) {
-      reduce_list<Format>(dst, sources, source_count, count, MultiplyingAverage<Lane>(ranks),
-                          store);
-    } else {
-      reduce_list<Format>(dst, sources, source_count, count, DividingAverage<Lane>(ranks), store);
-    }
+    with_average<Lane>(
+        ranks, [=](auto op) { reduce_list<Format>(dst, sources, source_count, count, op, store); });
+  }
+  static void reduce_many_twice(void* dst, void* copy, const void* const* sources, int source_count,
+                                std::size_t count, int ranks) {
+    with_average<Lane>(ranks, [=](auto op) {
+      reduce_list_twice<Format>(dst, copy, sources, source_count, count, op);
+    });
   }
 };
 
@@ -102,14 +126,15 @@ void add_row(KernelTable& table, DataType type) {
   entry(ReduceOp::min) = SimpleKernels<Format, Minimum>::kKernels;
   entry(ReduceOp::max) = SimpleKernels<Format, Maximum>::kKernels;
   entry(ReduceOp::average) = {sum.reduce, AverageKernels<Format>::reduce_final,
-                              AverageKernels<Format>::reduce_many};
+                              AverageKernels<Format>::reduce_many,
+                              AverageKernels<Format>::reduce_many_twice};
   if constexpr (std::is_integral_v<typename Format::Lane>) {
     entry(ReduceOp::bit_and) = SimpleKernels<Signless, BitAnd>::kKernels;
     entry(ReduceOp::bit_or) = SimpleKernels<Signless, BitOr>::kKernels;
     entry(ReduceOp::bit_xor) = SimpleKernels<Signless, BitXor>::kKernels;
   } else {
     for (const ReduceOp op : {ReduceOp::bit_and, ReduceOp::bit_or, ReduceOp::bit_xor}) {
-      entry(op) = {nullptr, nullptr, nullptr};
+      entry(op) = {};
     }
   }
 }

@@ -70,19 +70,54 @@ struct ManySources {
   Operator op;
 };
 
-// Where the results go.
+// Where results go. To dst, through the cache or past it.
 template <class Format, bool kStreaming>
-struct Destination {
+struct OnePlace {
+  using Stored = typename Format::Stored;
   template <class D>
-  HWY_INLINE void put(D /*d*/, hn::Vec<StoredTag<Format, D>> v, std::size_t i) const {
+  using Lanes = hn::Vec<StoredTag<Format, D>>;
+  static constexpr bool kStreams = kStreaming;
+
+  // Vectors are put at addresses that are aligned where this is.
+  const Stored* aligned() const { return dst; }
+  template <class D>
+  HWY_INLINE void put(D /*d*/, Lanes<D> v, std::size_t i) const {
     if constexpr (kStreaming) {
       store_streaming(StoredTag<Format, D>(), v, dst + i);
     } else {
       store(StoredTag<Format, D>(), v, dst + i);
     }
   }
+  template <class D>
+  HWY_INLINE void put_anywhere(D /*d*/, Lanes<D> v, std::size_t i) const {
+    store(StoredTag<Format, D>(), v, dst + i);
+  }
 
-  typename Format::Stored* dst;
+  Stored* dst;
+};
+
+// To dst through the cache, and to copy past it.
+template <class Format>
+struct TwoPlaces {
+  using Stored = typename Format::Stored;
+  template <class D>
+  using Lanes = hn::Vec<StoredTag<Format, D>>;
+  static constexpr bool kStreams = true;
+
+  const Stored* aligned() const { return copy; }
+  template <class D>
+  HWY_INLINE void put(D /*d*/, Lanes<D> v, std::size_t i) const {
+    store(StoredTag<Format, D>(), v, dst + i);
+    store_streaming(StoredTag<Format, D>(), v, copy + i);
+  }
+  template <class D>
+  HWY_INLINE void put_anywhere(D /*d*/, Lanes<D> v, std::size_t i) const {
+    store(StoredTag<Format, D>(), v, dst + i);
+    store(StoredTag<Format, D>(), v, copy + i);
+  }
+
+  Stored* dst;
+  Stored* copy;
 };
 
 // Fewer elements than a vector: two overlapping vectors of a smaller size, or nothing.
@@ -102,17 +137,15 @@ HWY_INLINE void write_few_results(typename Format::Stored* dst, const Sources& s
   }
 }
 
-// REQUIRES: count is at least the lanes of a vector; dst is aligned to its elements if kStreaming.
-template <class Format, bool kStreaming, class Sources>
-HWY_INLINE void write_vectors(typename Format::Stored* dst, const Sources& sources,
-                              std::size_t count) {
+// REQUIRES: count is at least the lanes of a vector; to.aligned() is aligned to its elements if
+// kStreams.
+template <class Format, class Places, class Sources>
+HWY_INLINE void write_vectors(const Places& to, const Sources& sources, std::size_t count) {
   const hn::ScalableTag<typename Format::Lane> d;
-  const StoredTag<Format, decltype(d)> stored;
   const std::size_t lanes = hn::Lanes(d);
   const auto first = sources.at(d, 0);
   const auto last = sources.at(d, count - lanes);
-  const Destination<Format, kStreaming> to{dst};
-  std::size_t i = elements_to_alignment(stored, dst);
+  std::size_t i = elements_to_alignment(StoredTag<Format, decltype(d)>(), to.aligned());
   if constexpr (Format::kUnrolled) {
     for (; i + 4 * lanes < count; i += 4 * lanes) {
       const auto v0 = sources.at(d, i);
@@ -126,25 +159,33 @@ HWY_INLINE void write_vectors(typename Format::Stored* dst, const Sources& sourc
     }
   }
   for (; i + lanes < count; i += lanes) to.put(d, sources.at(d, i), i);
-  store(stored, first, dst);
-  store(stored, last, dst + count - lanes);
-  if constexpr (kStreaming) hwy::FlushStream();
+  to.put_anywhere(d, first, 0);
+  to.put_anywhere(d, last, count - lanes);
+  if constexpr (Places::kStreams) hwy::FlushStream();
+}
+
+// Are there fewer results than a vector has lanes?
+template <class Format>
+HWY_INLINE bool are_few(std::size_t count) {
+  return count < hn::Lanes(hn::ScalableTag<typename Format::Lane>());
+}
+
+// A streaming store needs an aligned address, and some never come by one.
+template <class Format>
+HWY_INLINE bool can_stream_to(const void* to) {
+  return reinterpret_cast<std::uintptr_t>(to) % sizeof(typename Format::Stored) == 0;
 }
 
 template <class Format, class Sources>
 HWY_INLINE void write_results(void* dst, const Sources& sources, std::size_t count, Store store) {
-  using Stored = typename Format::Stored;
-  const hn::ScalableTag<typename Format::Lane> d;
-  // A streaming store needs an aligned address, and some never come by one.
-  const bool alignable = reinterpret_cast<std::uintptr_t>(dst) % sizeof(Stored) == 0;
-  auto* const to = static_cast<Stored*>(dst);
-  if (count < hn::Lanes(d)) {
-    constexpr std::size_t kLanes = hn::MaxLanes(d);
+  auto* const to = static_cast<typename Format::Stored*>(dst);
+  if (are_few<Format>(count)) {
+    constexpr std::size_t kLanes = hn::MaxLanes(hn::ScalableTag<typename Format::Lane>());
     if constexpr (kLanes > 1) write_few_results<Format, kLanes / 2>(to, sources, count);
-  } else if (store == Store::streaming && alignable) {
-    write_vectors<Format, true>(to, sources, count);
+  } else if (store == Store::streaming && can_stream_to<Format>(to)) {
+    write_vectors<Format>(OnePlace<Format, true>{to}, sources, count);
   } else {
-    write_vectors<Format, false>(to, sources, count);
+    write_vectors<Format>(OnePlace<Format, false>{to}, sources, count);
   }
 }
 

@@ -35,14 +35,14 @@ void scale(DataType type, void* dst, const void* src, std::size_t count,
 }
 
 void copy(void* dst, const void* src, std::size_t bytes, Store store) {
-  // Also keeps null pointers of empty buffers away from memcpy, which may not have them.
+  // Null pointers of empty buffers too.
   if (bytes == 0 || dst == src) return;
   if (store == Store::cached) {
     std::memcpy(dst, src, bytes);
     return;
   }
-  static const CopyFunction streaming_copy = resolve_streaming_copy();
-  streaming_copy(dst, src, bytes);
+  static const CopyFunction copy_bytes = resolve_copy();
+  copy_bytes(dst, src, bytes, store);
 }
 
 std::string_view simd_target() {

@@ -13,7 +13,7 @@ namespace tutti::runtime {
 namespace {
 
 // A longer block that is reduced by the root's one thread is staged in any case: the others' cores
-// do part of the work.
+// do part of the work. (Of two ranks, allocated: 16 MiB 1.65 ms, read by the root 1.85.)
 constexpr std::int64_t kRootReduceBytes = 1 << 20;
 
 // So many readers take less time than a root that has its own to copy too. (8 ranks on 2 CPUs: 1
@@ -102,6 +102,8 @@ void Exchange::find_place(const Operation& operation) {
   // Blocks that are traded in place are overwritten before all have read them.
   if (!flow_.sends || scales_ || trades_) return;
   const std::int64_t longest = flow_.largest;
+  const bool reduces_alone = operation.collective == Collective::reduce && crew_.threads() == 1;
+  if (reduces_alone && longest > kRootReduceBytes) return;
   if (longest >= reach_.worth_mapping(flow_.one_block)) {
     if (const auto heap = reach_.find(operation.send, flow_.sent_bytes())) {
       place_ = {.where = Where::heap, .heap = *heap, .process = {}};
@@ -124,7 +126,7 @@ bool Exchange::helps_reader(const Operation& operation, std::int64_t longest) co
     case Collective::reduce:
       // Where the root has to copy before it reduces, the others do that for it, at the same time.
       // (Of two ranks: 32 KiB 2.1 us, 512 KiB 34; read by the root 3.3 and 60.)
-      return crew_.threads() == 1 && (!reach_.in_process() || longest > kRootReduceBytes);
+      return reach_.can_help();
     case Collective::broadcast:
       // Apart, the root copies its own meanwhile.
       return operation.in_place ? is_long || crowded : crowded && board_.ranks() > kFewRanks;
@@ -202,7 +204,7 @@ void Exchange::stage(const Operation& operation, std::byte* to, std::int64_t pie
                     static_cast<std::size_t>(bytes / operation.element_bytes()),
                     operation.reduction);
     } else {
-      copy_block(dst, src, bytes, device::Store::cached);
+      copy_block(dst, src, bytes, device::Store::shared);
     }
   }
 }

@@ -192,9 +192,14 @@ Status Tiles::reduce(const Operation& operation, const Part& part, std::int64_t 
       const std::int64_t n = std::min(block, end - begin);
       const Part some{part.tile, part.offset + begin, part.in_stage + begin, n};
       if (!find_sources(operation, some, thread)) return;
-      kernels.reduce_many(to + begin, sources_.of(thread).data(), ranks,
-                          static_cast<std::size_t>(n / operation.element_bytes()), ranks, store);
-      if (copy != nullptr) copy_block(copy + begin, to + begin, n, store_);
+      const void* const* const sources = sources_.of(thread).data();
+      const auto count = static_cast<std::size_t>(n / operation.element_bytes());
+      if (copy != nullptr && store_ == Store::streaming) {
+        kernels.reduce_many_twice(to + begin, copy + begin, sources, ranks, count, ranks);
+        continue;
+      }
+      kernels.reduce_many(to + begin, sources, ranks, count, ranks, store);
+      if (copy != nullptr) copy_block(copy + begin, to + begin, n, Store::cached);
     }
   };
   look(part.tile);
@@ -215,11 +220,12 @@ Status Tiles::reduce_chunk(const Operation& operation, std::int64_t tile) {
   const Range own = chunk(whole, board_.rank());
   const std::int64_t in_tile = own.begin * element_bytes;
   const std::int64_t offset = whole.begin * element_bytes + in_tile;
-  // Past the cache few long copies take less time than many short ones, which all end with a fence
+  std::byte* const result = board_.mine().result[number(tile) % 2];
+  const Part part{tile, offset, in_tile, own.count * element_bytes};
+  // Past the cache few long blocks take less time than many short ones, which all end with a fence
   // (16 MiB of two ranks, in blocks of 16 KiB 2.75 ms, of a whole chunk 2.56). No longer than what
   // is read at a time of those that lend, where others do not.
-  return reduce(operation, {tile, offset, in_tile, own.count * element_bytes},
-                read_bytes(board_.ranks()), board_.mine().result[number(tile) % 2], Store::cached,
+  return reduce(operation, part, read_bytes(board_.ranks()), result, Store::cached,
                 keeps(operation) ? at(operation.recv, offset) : nullptr);
 }
 

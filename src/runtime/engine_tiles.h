@@ -50,7 +50,7 @@ class Tiles {
     std::int64_t in_stage = 0;
     std::int64_t bytes = 0;
   };
-  // Reduces it to `to` in blocks, each of which is then copied on, if there is where.
+  // Reduces it in blocks to `to`, and each of them to `copy` too, if that is not null.
   Status reduce(const Operation& operation, const Part& part, std::int64_t block, std::byte* to,
                 device::Store store, std::byte* copy);
   // Looks where the sources are.

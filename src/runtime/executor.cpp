@@ -262,7 +262,7 @@ bool Executor::send(Lane& lane, const Step& first, transport::SendPort& port) {
       for (std::uint32_t k = 0; k < pieces(step); ++k) {
         const Piece one = piece(lane, step, k);
         const auto n = static_cast<std::size_t>(one.elements * element_bytes_);
-        device::copy(at, one.source, n, device::Store::cached);
+        device::copy(at, one.source, n, device::Store::shared);
         at += n;
       }
     }
@@ -292,7 +292,7 @@ bool Executor::receive(int index, Lane& lane, const Step& first, transport::Recv
   std::span<std::byte> window;
   transport::SendPort* const forward = forward_port(index, lane, bytes, window);
   if (forward != nullptr && copies) {
-    device::copy(window.data(), incoming.data(), bytes, device::Store::cached);
+    device::copy(window.data(), incoming.data(), bytes, device::Store::shared);
     forward->commit(bytes, tag_);  // first: the next rank waits for it
   }
   std::size_t at = 0;

@@ -204,7 +204,7 @@ bool PointToPoint::send(Stream& stream) {
   }
   const std::span<std::byte> window = port.reserve(part.bytes);
   if (window.data() == nullptr) return false;
-  device::copy(window.data(), data, part.bytes, device::Store::cached);
+  device::copy(window.data(), data, part.bytes, device::Store::shared);
   port.commit(part.bytes, tag(transfer));
   next(stream);
   return true;

@@ -17,7 +17,7 @@ using device::Store;
 TEST(Copy, MovesEveryByteAndNoOther) {
   std::mt19937_64 random(test_seed());
   const Bytes source = random_elements(DataType::uint8, 5000, random);
-  for (const Store store : {Store::cached, Store::streaming}) {
+  for (const Store store : {Store::cached, Store::shared, Store::streaming}) {
     for (const std::size_t bytes : {0u, 1u, 7u, 8u, 63u, 64u, 65u, 127u, 300u, 4096u, 4900u}) {
       for (const std::size_t offset : {0u, 1u, 31u, 64u}) {
         Bytes expected(5000, std::byte{0xa5});
@@ -30,16 +30,18 @@ TEST(Copy, MovesEveryByteAndNoOther) {
   }
 }
 
-TEST(Copy, StreamsOnEveryInstructionSet) {
+TEST(Copy, CopiesOnEveryInstructionSet) {
   std::mt19937_64 random(test_seed());
   const Bytes source = random_elements(DataType::uint8, 2000, random);
   for (const InstructionSet& set : instruction_sets()) {
-    for (std::size_t bytes = 0; bytes <= 300; ++bytes) {
-      Bytes expected(400, std::byte{0xa5});
-      Bytes result = expected;
-      std::memcpy(expected.data() + 5, source.data() + 1, bytes);
-      set.streaming_copy(result.data() + 5, source.data() + 1, bytes);
-      ASSERT_EQ(result, expected) << bytes << " bytes on " << set.name;
+    for (const Store store : {Store::shared, Store::streaming}) {
+      for (std::size_t bytes = 1; bytes <= 300; ++bytes) {
+        Bytes expected(400, std::byte{0xa5});
+        Bytes result = expected;
+        std::memcpy(expected.data() + 5, source.data() + 1, bytes);
+        set.copy(result.data() + 5, source.data() + 1, bytes, store);
+        ASSERT_EQ(result, expected) << bytes << " bytes on " << set.name;
+      }
     }
   }
 }

@@ -16,7 +16,7 @@ struct InstructionSet {
   std::string name;
   device::KernelTable table;
   device::ScaleTable scale;
-  device::CopyFunction streaming_copy;
+  device::CopyFunction copy;
 };
 
 inline std::vector<InstructionSet> instruction_sets() {
@@ -25,7 +25,7 @@ inline std::vector<InstructionSet> instruction_sets() {
     hwy::SetSupportedTargetsForTest(target);
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());
     sets.push_back({std::string(device::resolve_target_name()), device::resolve_kernels(),
-                    device::resolve_scale(), device::resolve_streaming_copy()});
+                    device::resolve_scale(), device::resolve_copy()});
   }
   hwy::SetSupportedTargetsForTest(0);
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());

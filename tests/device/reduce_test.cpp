@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -105,6 +107,36 @@ TEST_P(ReduceTest, ManySourcesRoundOnce) {
   }
 }
 
+TEST_P(ReduceTest, ResultsGoToTwoPlaces) {
+  const std::size_t size = size_of(GetParam());
+  for (const std::size_t source_count : {1u, 2u, 3u}) {
+    const std::vector<Bytes> contents = random_sources(source_count, 300);
+    for (const ReduceOp op : operators_of(GetParam())) {
+      const Bytes expected = reference_reduce(GetParam(), op, contents, Finish::final, kRanks);
+      for (const InstructionSet& set : sets_) {
+        const Kernels& kernels = kernels_of(set, op);
+        for (const std::size_t count : {0u, 1u, 3u, 16u, 17u, 63u, 64u, 65u, 100u, 300u}) {
+          for (const std::size_t misalignment : {std::size_t{0}, std::size_t{1}, size, 3 * size}) {
+            const std::size_t bytes = count * size;
+            const std::span<const std::byte> first(expected.data(), bytes);
+            Buffer copy(Bytes(bytes, std::byte{0x5a}), bytes, misalignment);
+            const Call call{count, {size, 0, 1}, Alias::none, Store::cached};
+            ASSERT_TRUE(
+                agrees(call, size, contents, expected,
+                       [&](void* dst, const auto& sources) {
+                         kernels.reduce_many_twice(dst, copy.data(), sources.data(),
+                                                   static_cast<int>(source_count), count, kRanks);
+                       }) &&
+                std::ranges::equal(std::span(copy.data(), bytes), first) && copy.guard_is_intact())
+                << source_count << " sources, " << name(op) << " on " << set.name << ", "
+                << text_of(call) << ", the copy's misalignment " << misalignment;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_P(ReduceTest, AveragesDivideByAnyNumberOfRanks) {
   const std::vector<Bytes> contents = random_sources(2, 1000);
   for (const int ranks : {1,         2,     3,     5,       6,
@@ -155,6 +187,7 @@ TEST(Kernels, AreResolvedOnceForTheBestInstructionSet) {
       EXPECT_EQ(kernels.reduce, best[static_cast<std::size_t>(op)].reduce);
       EXPECT_EQ(kernels.reduce_final, best[static_cast<std::size_t>(op)].reduce_final);
       EXPECT_EQ(kernels.reduce_many, best[static_cast<std::size_t>(op)].reduce_many);
+      EXPECT_EQ(kernels.reduce_many_twice, best[static_cast<std::size_t>(op)].reduce_many_twice);
     }
   }
 }
@@ -169,6 +202,7 @@ TEST(Kernels, OfUnsupportedOperatorsAreNull) {
         EXPECT_EQ(kernels.reduce != nullptr, supported) << name(type) << " " << op;
         EXPECT_EQ(kernels.reduce_final != nullptr, supported) << name(type) << " " << op;
         EXPECT_EQ(kernels.reduce_many != nullptr, supported) << name(type) << " " << op;
+        EXPECT_EQ(kernels.reduce_many_twice != nullptr, supported) << name(type) << " " << op;
       }
     }
   }

@@ -1,6 +1,6 @@
-// Copying past the cache, and the name of the instruction set in use.
+// Copying through the cache and past it, and the name of the instruction set in use.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "device/streaming_copy.cpp"
+#define HWY_TARGET_INCLUDE "device/copy.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -22,13 +22,13 @@ struct OneSource {
   const std::uint8_t* from;
 };
 
-void copy_past_cache(void* dst, const void* src, std::size_t bytes) {
+void copy_bytes(void* dst, const void* src, std::size_t bytes, Store store) {
   write_results<PlainFormat<std::uint8_t>>(dst, OneSource{static_cast<const std::uint8_t*>(src)},
-                                           bytes, Store::streaming);
+                                           bytes, store);
 }
 
-CopyFunction copy_past_cache_address() {
-  return copy_past_cache;
+CopyFunction copy_bytes_address() {
+  return copy_bytes;
 }
 
 const char* own_target_name() {
@@ -41,11 +41,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tutti::device {
 
-HWY_EXPORT(copy_past_cache_address);
+HWY_EXPORT(copy_bytes_address);
 HWY_EXPORT(own_target_name);
 
-CopyFunction resolve_streaming_copy() {
-  return HWY_DYNAMIC_DISPATCH(copy_past_cache_address)();
+CopyFunction resolve_copy() {
+  return HWY_DYNAMIC_DISPATCH(copy_bytes_address)();
 }
 
 std::string_view resolve_target_name() {
