@@ -122,6 +122,8 @@ struct Communicator::Impl {
   Status execute(runtime::TransferSource& source);
   Status execute(const runtime::Operation& operation);
   Status execute(std::span<const runtime::Transfer> transfers, std::uint64_t last_collective);
+  Status run_with_others(std::span<const runtime::Transfer> transfers,
+                         std::uint64_t last_collective);
   Status execute(std::span<const runtime::Operation> rest);
   Status execute_coalesced(std::span<const runtime::Operation> operations);
   Status execute_alone(const runtime::Operation& operation);

@@ -41,15 +41,20 @@ Status Communicator::Impl::check(std::span<const Transfer> transfers) const {
   for (const Transfer& transfer : transfers) {
     TUTTI_TRY(runtime::check(transfer, rank, size, transfers.size() > 1));
   }
-  return transfers.size() > 1 ? runtime::check_own(transfers, rank) : Status();
+  return has_own(transfers) ? runtime::check_own(transfers, rank) : Status();
 }
 
 Status Communicator::Impl::run(std::span<const Transfer> transfers) {
   if (group != nullptr) return record_calls(transfers);
-  TUTTI_TRY(check(transfers));
+  const bool plain = std::all_of(transfers.begin(), transfers.end(), [this](const Transfer& one) {
+    return runtime::is_plain(one, rank, size);
+  });
+  if (!plain) TUTTI_TRY(check(transfers));
   // Behind asynchronous ones, which may wait for what this call does.
   if (!queue->idle()) return start(transfers).wait();
-  return execute(transfers, sequence);
+  if (!plain) return execute(transfers, sequence);
+  TUTTI_TRY(failure());
+  return run_with_others(transfers, sequence);
 }
 
 Work Communicator::Impl::start(std::span<const Transfer> transfers) {
@@ -102,11 +107,15 @@ Status Communicator::Impl::execute(const Operation& operation) {
 Status Communicator::Impl::execute(std::span<const Transfer> transfers,
                                    std::uint64_t last_collective) {
   TUTTI_TRY(failure());
-  std::vector<Transfer> others;
   if (has_own(transfers)) {
-    others = runtime::deliver_own(transfers, rank);
-    transfers = others;
+    const std::vector<Transfer> others = runtime::deliver_own(transfers, rank);
+    return run_with_others(others, last_collective);
   }
+  return run_with_others(transfers, last_collective);
+}
+
+Status Communicator::Impl::run_with_others(std::span<const Transfer> transfers,
+                                           std::uint64_t last_collective) {
   if (transfers.empty()) return {};
   Status status = point_to_point->run(transfers, last_collective);
   return status.ok() ? Status() : control->report(std::move(status));

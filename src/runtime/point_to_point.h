@@ -93,6 +93,16 @@ class PointToPoint final : private Activity {
 
   void begin(std::uint64_t sequence);
   Status run();
+
+  // ---- One short send, one receive (point_to_point_short.cpp)
+
+  // Leaves in `transfers` those that are still to be done. REQUIRES: there is a `reach`.
+  Status run_short(std::span<const Transfer>& transfers);
+  bool send_short(const Transfer& transfer);
+  Status receive_short(const Transfer& transfer, bool& received);
+
+  // ---- Streams
+
   Status open(std::span<const Transfer> transfers);
   Status join();
   void ask_for_more();

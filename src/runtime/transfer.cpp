@@ -1,7 +1,6 @@
 #include "runtime/transfer.h"
 
 #include <algorithm>
-#include <limits>
 #include <string_view>
 
 #include "base/error.h"
@@ -24,8 +23,8 @@ Status check(const Transfer& transfer, int rank, int size, bool in_group) {
     return error(Code::invalid_argument, "{}: count is {}; it must be 0 or more", call,
                  transfer.count);
   }
-  const auto element_bytes = static_cast<std::int64_t>(size_of(transfer.type));
-  if (transfer.count > std::numeric_limits<std::ptrdiff_t>::max() / element_bytes) {
+  std::ptrdiff_t bytes = 0;
+  if (__builtin_mul_overflow(transfer.count, size_of(transfer.type), &bytes)) {
     return error(Code::invalid_argument,
                  "{}: count {} of {} is more bytes than an address space "
                  "holds",
