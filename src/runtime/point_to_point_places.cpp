@@ -40,13 +40,14 @@ bool PointToPoint::send_place(Stream& stream, std::span<const std::byte> place) 
 }
 
 // Is it copied through slots although it could be read? (Two ranks, read and copied: one sends 16
-// MiB to the other 3.1 and 1.3 ms; to each other 16 MiB 1.9 and 2.7 ms, 64 MiB 15.4 and 13.1.)
+// MiB to the other 3.1 and 1.3 ms; to each other 16 MiB 1.9 and 2.7 ms, 64 MiB 15.4 and 13.1. Four
+// on two CPUs, in a ring: 4 MiB 1.7 and 1.8 ms, 8 MiB 3.3 and 2.6, 16 MiB 7.2 and 5.3.)
 bool PointToPoint::helps_reader(const Transfer& transfer) const {
-  constexpr std::int64_t kBothWaysBytes = 64 << 20;
+  const std::int64_t both_ways_bytes = reach_->crowded() ? 8 << 20 : 64 << 20;
   const auto bytes = static_cast<std::int64_t>(transfer.bytes());
   if (!reach_->worth_helping(bytes)) return false;
   const auto streams = std::span(streams_).first(used_);
-  return bytes >= kBothWaysBytes ||
+  return bytes >= both_ways_bytes ||
          std::all_of(streams.begin(), streams.end(), [](const Stream& one) { return one.sends; });
 }
 
