@@ -1,9 +1,9 @@
 """The programs of the comparison: how each is started on a given placement, tuned as its
 documentation says, and what to do where it is missing.
 
-Each rank is bound to a core. Where there are more ranks than cores, neighbours share one, as many to
-each, and each library is told to give way while it waits, if it knows how. (Not bound, the kernel
-leaves three of four ranks on one of two cores now and then, and calls take twice as long.)
+Each rank is bound to a core. Where there are more ranks than cores, neighbours share one, as many
+to each, and each library is told to give way while it waits, if it knows how. (Not bound, the
+kernel leaves three of four ranks on one of two cores now and then; calls take twice as long then.)
 """
 
 import os
