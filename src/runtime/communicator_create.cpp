@@ -108,6 +108,8 @@ Status Communicator::Impl::connect(Bootstrap& bootstrap) {
   std::vector<transport::Transport*> borrowed;
   for (const auto& transport : transports) borrowed.push_back(transport.get());
   known->begin(borrowed);
+  // Sends count on it then, so no other transport takes the place of memory that cannot be had.
+  if (native) std::erase_if(borrowed, [this](const auto* one) { return one->name() != memory(); });
   links = std::make_unique<runtime::Links>(std::move(borrowed), config.lanes,
                                            config.connect_timeout_ms);
   executor = std::make_unique<runtime::Executor>(*waiter, *control, rank, size,
@@ -201,12 +203,16 @@ Status Communicator::Impl::make_rdma(Bootstrap& bootstrap) {
 
 // Who lists another transport first wants that one, on one host too. Every rank gives the same
 // answer: it depends on what all of them know.
+std::string_view Communicator::Impl::memory() const {
+  return node->in_process() ? "loopback" : "shm";
+}
+
 bool Communicator::Impl::all_joined_by_memory() const {
   if (static_cast<int>(node->ranks().size()) != size) return false;
   const auto with_rails = std::count_if(cards.begin(), cards.end(),
                                         [](const auto& card) { return card.rdma_rails > 0; });
   for (const std::string& name : config.transports) {
-    if (name == (node->in_process() ? "loopback" : "shm")) return true;
+    if (name == memory()) return true;
     if (name == "tcp" || (name == "rdma" && with_rails >= 2)) return false;
   }
   return false;

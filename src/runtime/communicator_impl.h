@@ -111,6 +111,8 @@ struct Communicator::Impl {
   Status gather_cards(Bootstrap& bootstrap);
   Status make_transports(Bootstrap& bootstrap);
   Status make_rdma(Bootstrap& bootstrap);
+  // The transport that joins ranks of this node by memory.
+  std::string_view memory() const;
   bool all_joined_by_memory() const;
   const plan::LinkModel& slowest_link(bool one_node) const;
   Status check_reachable() const;

@@ -15,7 +15,7 @@
 //   Cost: one flag round; S staged, S read. Piece k + 1 is staged before piece k is taken.
 //   Blocks that are long enough (Reach::worth_mapping(), worth_reading()) and lie in allocated
 //   memory, or in any memory where peers can read each other's processes, are not staged: their
-//   place is posted, and they are taken from there; but see Exchange::helps_reader().
+//   place is posted, and they are taken from there; but see Exchange::find_place().
 //   Cost: two flag rounds; S read and written. The sender stays until all have taken; one that
 //   fails before says so, and who has taken then looks whether what it took was still kept.
 // barrier: one step of empty posts.

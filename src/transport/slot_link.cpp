@@ -61,14 +61,24 @@ Status open_end(EndLine& own, int peer) {
       peer);
 }
 
+// What `from` writes to `to`, local ranks of which this rank is one.
+Result<std::span<std::byte>> area_of(Node& node, int from, int to) {
+  Result<std::span<std::byte>> area = node.link_area(from, to);
+  if (area.ok()) return area;
+  const int mine = node.local_rank();
+  const auto rank_of = [&node](int local) { return node.ranks()[static_cast<std::size_t>(local)]; };
+  return rank_error(area.status().code(), rank_of(mine), "rank {}, to be joined with rank {}: {}",
+                    rank_of(mine), rank_of(from == mine ? to : from), area.status().message());
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Link>> connect_slots(Node& node, int peer, int lanes, const Caps& caps) {
   const int peer_local = node.local_rank_of(peer);
   assert(peer_local >= 0 && peer_local != node.local_rank() && lanes >= 1);
   assert(caps.slots >= 1 && caps.slots <= kRingLines);
-  TUTTI_TRY_ASSIGN(const auto out, node.link_area(node.local_rank(), peer_local));
-  TUTTI_TRY_ASSIGN(const auto in, node.link_area(peer_local, node.local_rank()));
+  TUTTI_TRY_ASSIGN(const auto out, area_of(node, node.local_rank(), peer_local));
+  TUTTI_TRY_ASSIGN(const auto in, area_of(node, peer_local, node.local_rank()));
   if (out.size() < link_area_bytes(lanes, caps)) {
     return error(
         Code::internal,

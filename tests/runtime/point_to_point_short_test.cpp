@@ -2,6 +2,7 @@
 // instructions, what it leaves to the other one, and what it says.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -16,6 +17,7 @@
 namespace tutti::test {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 // A first message each way joins two ranks.
@@ -156,6 +158,28 @@ TEST(ShortMessages, NameWhoHasLeft) {
     EXPECT_THAT(std::string(status.message()), HasSubstr("recv(int32, 1) from rank 1"));
   });
 }
+
+#ifndef TUTTI_SANITIZE  // sanitizers need address space without limit
+// No other transport takes its place: sends count on memory where it joins all ranks.
+TEST(ShortMessages, NameMemoryThatCannotBeHad) {
+  Config config = quick_config();
+  config.transports = {"shm", "tcp"};
+  const auto exits = run_processes(2, config, [](Communicator& c) -> std::string {
+    if (!c.barrier().ok()) return "barrier";
+    const rlimit none{.rlim_cur = 4096, .rlim_max = 4096};
+    if (::setrlimit(RLIMIT_AS, &none) != 0) return "setrlimit";
+    std::int32_t value = 0;
+    const int peer = 1 - c.rank();
+    return std::string(c.send_recv(&value, 1, peer, &value, 1, peer, DataType::int32).message());
+  });
+  for (const Exit& exit : exits) {
+    EXPECT_EQ(exit.status, 0);
+    EXPECT_THAT(exit.output,
+                ContainsRegex("rank [01], to be joined with rank [01]: cannot map [0-9]+ bytes of "
+                              "shared memory: Cannot allocate memory .* raise the limit"));
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace tutti::test

@@ -1,9 +1,9 @@
 """The programs of the comparison: how each is started on a given placement, tuned as its
 documentation says, and what to do where it is missing.
 
-Each rank is bound to a core. Where there are more ranks than cores, neighbours share one, as many
-to each, and each library is told to give way while it waits, if it knows how. (Not bound, the
-kernel leaves three of four ranks on one of two cores now and then; calls take twice as long then.)
+Each rank but Gloo's is bound to a core. Where there are more ranks than cores, neighbours share one
+and each library is told to give way while it waits, if it knows how. (Not bound, the kernel leaves
+three of four ranks on one of two cores now and then; calls take twice as long then.)
 """
 
 import os
@@ -87,7 +87,7 @@ def start_tutti(at, program, folder):
 
 
 def start_sockets(at, program, folder):
-    """Two of the ranks, which are where ranks 0 and 1 of the others are."""
+    """Two of the ranks, in the namespaces of ranks 0 and 1 of the others, each with a core."""
     return each_rank(at._replace(ranks=2), program, folder, True, where=at.network.addresses[0])
 
 
@@ -96,8 +96,9 @@ def start_limits(at, program, folder):
 
 
 def pinned(at, program):
-    """Binds by the rank that the launcher gives, where the launcher cannot: on hosts that are
-    namespaces of one machine, each would bind its only rank to the first core."""
+    """Binds by the rank that the launcher gives, where the launcher cannot do it alike: to shared
+    cores, and on hosts that are namespaces of one machine, where each would bind its only rank to
+    the first core."""
     if not at.spread and not at.crowded:
         return [str(program)]
     rank = "${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"
