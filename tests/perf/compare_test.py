@@ -38,8 +38,21 @@ class Launches(unittest.TestCase):
         self.assertEqual(words, ["taskset -c 0 /b/p /f 1048576 0 2",
                                  "taskset -c 1 /b/p /f 1048576 1 2"])
         self.assertEqual((settings["TUTTI_RANK"], settings["TUTTI_TRANSPORT"]), ("0", "shm"))
-        words, _ = self.words("Tutti", self.place(ranks=3))
-        self.assertEqual(words[0], "/b/p /f 1048576 0 3")
+
+    def test_neighbours_share_cores(self):
+        words, _ = self.words("Tutti", self.place(ranks=4))
+        self.assertEqual(words, [f"taskset -c {cpu} /b/p /f 1048576 {rank} 4"
+                                 for rank, cpu in enumerate((0, 0, 1, 1))])
+        cpus = sorted(os.sched_getaffinity(0))[:2]
+        at = self.place(ranks=2 * len(cpus))._replace(cpus=tuple(cpus))
+        for variable in ("OMPI_COMM_WORLD_RANK", "PMI_RANK"):
+            for rank in range(at.ranks):
+                done = subprocess.run(
+                    [*peers.pinned(at, sys.executable), "-c",
+                     "import os; print(*os.sched_getaffinity(0))"],
+                    check=True, env=peers.environment(**{variable: str(rank)}),
+                    capture_output=True, text=True)
+                self.assertEqual(done.stdout, f"{cpus[rank // 2]}\n")
 
     def test_open_mpi(self):
         words, _ = self.words("Open MPI", self.place())
