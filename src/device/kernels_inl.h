@@ -54,8 +54,8 @@ void reduce_list_twice(void* dst, void* copy, const void* const* sources, int so
   }
   const TwoSources<Format, Operator> both{static_cast<const Stored*>(sources[0]),
                                           static_cast<const Stored*>(sources[1]), op};
-  write_vectors<Format>(TwoPlaces<Format>{static_cast<Stored*>(dst), static_cast<Stored*>(copy)},
-                        both, count);
+  write_vectors<Format>(
+      TwoPlaces<Format>{{static_cast<Stored*>(dst)}, {static_cast<Stored*>(copy)}}, both, count);
 }
 
 // Everything but averages: nothing depends on the number of ranks.

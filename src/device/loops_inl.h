@@ -99,25 +99,22 @@ struct OnePlace {
 // To dst through the cache, and to copy past it.
 template <class Format>
 struct TwoPlaces {
-  using Stored = typename Format::Stored;
-  template <class D>
-  using Lanes = hn::Vec<StoredTag<Format, D>>;
   static constexpr bool kStreams = true;
 
-  const Stored* aligned() const { return copy; }
-  template <class D>
-  HWY_INLINE void put(D /*d*/, Lanes<D> v, std::size_t i) const {
-    store(StoredTag<Format, D>(), v, dst + i);
-    store_streaming(StoredTag<Format, D>(), v, copy + i);
+  const typename Format::Stored* aligned() const { return copy.aligned(); }
+  template <class D, class V>
+  HWY_INLINE void put(D d, V v, std::size_t i) const {
+    dst.put(d, v, i);
+    copy.put(d, v, i);
   }
-  template <class D>
-  HWY_INLINE void put_anywhere(D /*d*/, Lanes<D> v, std::size_t i) const {
-    store(StoredTag<Format, D>(), v, dst + i);
-    store(StoredTag<Format, D>(), v, copy + i);
+  template <class D, class V>
+  HWY_INLINE void put_anywhere(D d, V v, std::size_t i) const {
+    dst.put_anywhere(d, v, i);
+    copy.put_anywhere(d, v, i);
   }
 
-  Stored* dst;
-  Stored* copy;
+  OnePlace<Format, false> dst;
+  OnePlace<Format, true> copy;
 };
 
 // Fewer elements than a vector: two overlapping vectors of a smaller size, or nothing.

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/deadline.h"
 #include "support/world.h"
 #include "transport/slot_ring.h"
 
@@ -63,6 +64,7 @@ TEST(ShortMessages, AreDeliveredWhole) {
 TEST(ShortMessages, WaitForRoom) {
   constexpr int kMessages = 5 * transport::kRingLines;
   std::atomic<int> sent{0};
+  const Deadline deadline = Deadline::after_ms(20'000);
   run_threads(2, quick_config(), [&](Communicator& c) {
     meet(c);
     for (int k = 0; k < kMessages; ++k) {
@@ -71,7 +73,10 @@ TEST(ShortMessages, WaitForRoom) {
         sent.fetch_add(1);
         continue;
       }
-      while (k == 0 && sent.load() < transport::kRingLines) ::usleep(100);  // tidy: allow usleep
+      while (k == 0 && sent.load() < transport::kRingLines) {
+        ASSERT_FALSE(deadline.passed());
+        ::usleep(100);  // tidy: allow usleep: until the ring is full
+      }
       int received = -1;
       ASSERT_TRUE(c.recv(&received, 1, DataType::int32, 0).ok());
       ASSERT_EQ(received, k);
