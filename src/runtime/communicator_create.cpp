@@ -201,12 +201,12 @@ Status Communicator::Impl::make_rdma(Bootstrap& bootstrap) {
   return {};
 }
 
-// Who lists another transport first wants that one, on one host too. Every rank gives the same
-// answer: it depends on what all of them know.
 std::string_view Communicator::Impl::memory() const {
   return node->in_process() ? "loopback" : "shm";
 }
 
+// Who lists another transport first wants that one, on one host too. Every rank gives the same
+// answer: it depends on what all of them know.
 bool Communicator::Impl::all_joined_by_memory() const {
   if (static_cast<int>(node->ranks().size()) != size) return false;
   const auto with_rails = std::count_if(cards.begin(), cards.end(),

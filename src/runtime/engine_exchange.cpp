@@ -128,7 +128,7 @@ bool Exchange::helps_reader(const Operation& operation, std::int64_t longest) co
     case Collective::reduce_scatter:
       // Who has to copy before it reduces has that done by the others, at the same time. (Of two
       // ranks, read and staged: reduce of 32 KiB 3.3 and 2.1 us, 512 KiB 60 and 34; reduce_scatter
-      // of 256 KiB 62 and 36, 16 MiB 2.3 and 1.75 ms; of 4 ranks on 2 CPUs 5.5 and 4.3.)
+      // of 256 KiB 62 and 36, 16 MiB 2.3 and 1.75 ms; of 4 ranks on 2 CPUs 5.5 and 4.2.)
       return reach_.can_help();
     case Collective::broadcast:
       // Apart, the root copies its own meanwhile.
