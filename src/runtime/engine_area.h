@@ -5,6 +5,7 @@
 // state.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -129,9 +130,24 @@ struct alignas(kCacheLine) Counter {
 
 struct alignas(kCacheLine) Staged {
   std::atomic<std::uint64_t> tiles;  // whose input this rank has staged, or can be read in place
-  std::uint64_t tag;                 // like the place, written before the tiles of a call
+  std::uint64_t tag;                 // like all below, written before the tiles of a call
   ProcessPlace place;                // of the send buffer, where it is read in place
+  // What such calls took this rank, lent and staged: see lending.h.
+  float lent;
+  float staged;
 };
+
+// Blocks that may be lent, of several kinds and classes of sizes: see lending.h.
+enum class Lent : std::uint8_t { pair, broadcast, gather, scatter, all_gather, all_to_all };
+inline constexpr std::size_t kLentKinds = 6;
+inline constexpr int kSizeClasses = 14;  // from 8 KiB on by factors of two
+
+// What a byte of them takes a rank, in ticks; 0 when it has taken none.
+struct Taken {
+  std::atomic<float> lent;
+  std::atomic<float> staged;
+};
+using TakenTable = std::array<std::array<Taken, kSizeClasses>, kLentKinds>;
 
 // Where a rank's buffers of an all-reduce lie, when both are allocated.
 struct alignas(kCacheLine) Announcement {
@@ -157,6 +173,7 @@ struct EngineArea {
   Counter withdrawn;
   Counter pairs_finished;  // the last uneven all-to-all that this rank is through with, by number
   Counter reading;  // 1 while this rank reads memory of other ranks of its process: see Reading
+  alignas(kCacheLine) TakenTable taken;
   alignas(4096) Note note[kLines];
   Note swap_note[kSwapNotes];
   alignas(4096) std::byte slot[kSlots][kSlotBytes];

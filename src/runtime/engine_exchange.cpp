@@ -17,9 +17,20 @@ namespace {
 // 1.65 ms, read by the root 1.85.)
 constexpr std::int64_t kRootReduceBytes = 1 << 20;
 
-// So many readers take less time than a root that has its own to copy too. (8 ranks on 2 CPUs: 1
-// MiB read 506 us, staged 287; 4 ranks 155 and 184.)
-constexpr int kFewRanks = 4;
+Lent kind_of(Collective collective) {
+  switch (collective) {
+    case Collective::broadcast:
+      return Lent::broadcast;
+    case Collective::gather:
+      return Lent::gather;
+    case Collective::scatter:
+      return Lent::scatter;
+    case Collective::all_gather:
+      return Lent::all_gather;
+    default:
+      return Lent::all_to_all;
+  }
+}
 
 std::int64_t round_down(std::int64_t bytes) {
   return bytes / kEngineAlignmentBytes * kEngineAlignmentBytes;
@@ -41,12 +52,15 @@ Status Exchange::run(const Operation& operation) {
     shape_ = shape;
   }
   outside_ = beside_ = staged_ = false;
+  stage_took_ = kept_ = 0;
+  learns_ = !reduces_ && reach_.learns() && reach_.lends(flow_.largest, flow_.one_block);
   find_place(operation);
   first_step_ = board_.take_steps(pieces_);
   if (flow_.swaps()) board_.begin_swap();
   Status status = run_pieces(operation);
   // The caller has its buffers back when this returns.
   if (!status.ok() && place_.where != Where::slot) board_.revoke(step(pieces_ - 1));
+  if (status.ok() && learns_) learn();
   return status;
 }
 
@@ -63,11 +77,23 @@ void Exchange::cut(const Operation& operation) {
   store_ = flow_.largest * blocks >= kEngineStreamingBytes && !operation.in_place
                ? device::Store::streaming
                : device::Store::cached;
+  describe_traffic(operation.collective);
+}
+
+void Exchange::describe_traffic(Collective collective) {
+  const int others = board_.ranks() - 1;
+  traffic_ = {.bytes = flow_.largest, .both_ways = flow_.swaps()};
+  traffic_.senders = flow_.sender >= 0 ? 1 : flow_.swaps() ? board_.ranks() : others;
+  traffic_.receivers = flow_.receiver >= 0 ? 1 : flow_.swaps() ? board_.ranks() : others;
+  traffic_.takes = flow_.sender >= 0 ? 1 : others;
+  traffic_.kind = kind_of(collective);
 }
 
 Status Exchange::run_pieces(const Operation& operation) {
   TUTTI_TRY(post(operation, 0));
+  const std::int64_t start = learns_ ? ticks() : 0;
   keep_own(operation);
+  if (learns_) kept_ = ticks() - start;
   if (flow_.receives) {
     for (int rank = 0; rank < board_.ranks(); ++rank) senders_[static_cast<std::size_t>(rank)] = {};
   }
@@ -111,37 +137,33 @@ void Exchange::find_place(const Operation& operation) {
       return;
     }
   }
-  if (reach_.processes_open() && longest >= reach_.worth_reading(flow_.one_block) &&
-      !helps_reader(operation, longest)) {
+  if (reach_.lends(longest, flow_.one_block) && lends()) {
     place_ = {.where = Where::process, .heap = {}, .process = reach_.in_process(operation.send)};
   }
 }
 
-bool Exchange::helps_reader(const Operation& operation, std::int64_t longest) const {
-  const bool is_long = reach_.worth_helping(longest);
-  // With more ranks than CPUs it is all ranks' work that counts: one copy more, the others twice as
-  // fast. (In place, 4 ranks on 2 CPUs, read and copied: 256 KiB 54 and 47 us, 4 MiB 1.3 and 0.6
-  // ms.)
-  const bool crowded = reach_.crowded() && reach_.can_help();
-  switch (operation.collective) {
-    case Collective::reduce:
-    case Collective::reduce_scatter:
-      // Who has to copy before it reduces has that done by the others, at the same time. (Of two
-      // ranks, read and staged: reduce of 32 KiB 3.3 and 2.1 us, 512 KiB 60 and 34; reduce_scatter
-      // of 256 KiB 62 and 36, 16 MiB 2.3 and 1.75 ms; of 4 ranks on 2 CPUs 5.5 and 4.2.)
-      return reach_.can_help();
-    case Collective::broadcast:
-      // Apart, the root copies its own meanwhile.
-      return operation.in_place ? is_long || crowded : crowded && board_.ranks() > kFewRanks;
-    case Collective::gather:
-      return is_long;
-    case Collective::scatter:  // several read at the same time
-      return is_long && operation.in_place && board_.ranks() == 2;
-    case Collective::all_gather:
-    case Collective::all_to_all:  // 4 ranks on 2 CPUs, 16 MiB: 6.9 and 5.5 ms
-      return is_long && crowded;
-    default:
-      return false;
+bool Exchange::lends() {
+  // Who has to copy before it reduces has that done by the others, at the same time. (Of two ranks,
+  // read and staged: reduce of 32 KiB 3.3 and 2.1 us, 512 KiB 60 and 34; reduce_scatter of 256 KiB
+  // 62 and 36, 16 MiB 2.3 and 1.75 ms; of 4 ranks on 2 CPUs 5.5 and 4.2.)
+  if (reduces_) return crew_.threads() > 1 || reach_.in_process();
+  return !learns_ || reach_.lending().next(traffic_, flow_.receiver) == Way::lent;
+}
+
+// Of blocks that are much shorter than the longest, what they took tells little of that one.
+void Exchange::learn() {
+  const auto telling = [this](std::int64_t bytes) { return 2 * bytes >= flow_.largest; };
+  Lending& lending = reach_.lending();
+  if (flow_.sends && telling(flow_.own_largest)) {
+    lending.kept(traffic_, kept_);
+    if (place_.where == Where::slot) lending.staged(traffic_, stage_took_);
+  }
+  for (int rank = 0; flow_.receives && rank < board_.ranks(); ++rank) {
+    const Sender& from = senders_[static_cast<std::size_t>(rank)];
+    // What was allocated is neither lent nor staged.
+    if (!from.open || from.base != nullptr || !telling(from.block.bytes)) continue;
+    lending.took(traffic_, from.staged ? Way::staged : Way::lent,
+                 from.took * flow_.largest / from.block.bytes);
   }
 }
 
@@ -185,7 +207,9 @@ Status Exchange::post_data(const Operation& operation, std::int64_t piece) {
   if (piece == 0 && table_bytes_ > 0) {
     std::memcpy(to, flow_.out.data(), static_cast<std::size_t>(table_bytes_));
   }
+  const std::int64_t start = learns_ ? ticks() : 0;
   stage(operation, to, piece);
+  if (learns_) stage_took_ += ticks() - start;
   if (flow_.sends) {
     board_.publish(at, where);
   } else {

@@ -62,6 +62,7 @@ class Exchange {
     bool staged = true;               // its data is in its posts
     const std::byte* base = nullptr;  // else: of its buffer, when that can be addressed,
     ProcessPlace place;               // or else this
+    std::int64_t took = 0;            // to copy the block, in ticks
   };
 
   // The order of things.
@@ -80,8 +81,11 @@ class Exchange {
 
   // Sending.
   void find_place(const Operation& operation);
-  // Is it staged although it could be read?
-  bool helps_reader(const Operation& operation, std::int64_t longest) const;
+  // Is it read out of this process?
+  bool lends();
+  void describe_traffic(Collective collective);
+  // For the next calls.
+  void learn();
   Status post(const Operation& operation, std::int64_t piece);
   Status post_place(std::uint64_t step);
   // Of a post of data, whatever its piece.
@@ -118,6 +122,10 @@ class Exchange {
   bool outside_ = false;  // something was taken that was not staged
   bool beside_ = false;   // and lies in memory of another rank of this process
   bool staged_ = false;   // something was staged
+  bool learns_ = false;   // what copies take is measured, for the next calls' sake
+  std::int64_t stage_took_ = 0;
+  std::int64_t kept_ = 0;
+  Traffic traffic_;  // of the shape
   std::int64_t post_blocks_ = 0;
   std::int64_t table_bytes_ = 0;
   std::int64_t piece_bytes_ = 0;

@@ -45,14 +45,15 @@ Status Exchange::take(const Operation& operation, std::int64_t piece) {
   // Starting behind oneself spreads the readers over the senders.
   for (int i = 1; i < board_.ranks(); ++i) {
     const int sender = (board_.rank() + i) % board_.ranks();
-    if (waits_for(sender)) TUTTI_TRY(take_block(operation, sender, piece));
+    if (!waits_for(sender)) continue;
+    if (piece == 0) TUTTI_TRY(open(sender));
+    TUTTI_TRY(take_block(operation, sender, piece));
   }
   return {};
 }
 
 Status Exchange::take_block(const Operation& operation, int sender, std::int64_t piece) {
-  if (piece == 0) TUTTI_TRY(open(sender));
-  const Sender& from = senders_[static_cast<std::size_t>(sender)];
+  Sender& from = senders_[static_cast<std::size_t>(sender)];
   if (!from.staged && !trades_) {
     // At once: a system call for all of it.
     return piece == 0 ? read_outside(operation, sender, {0, from.block.bytes}) : Status();
@@ -64,16 +65,18 @@ Status Exchange::take_block(const Operation& operation, int sender, std::int64_t
   // more than that.
   if (!from.staged) return read_outside(operation, sender, {begin, bytes});
   if (piece > 0) TUTTI_TRY(board_.wait(sender, step(piece)));
+  const std::int64_t start = learns_ ? ticks() : 0;
   copy_block(at(operation.recv, flow_.in[static_cast<std::size_t>(sender)].offset + begin),
              board_.data(sender, step(piece)) + place_in_post(sender, board_.rank()), bytes,
              store_);
+  if (learns_) from.took += ticks() - start;
   return {};
 }
 
 // What lies outside the slots.
 Status Exchange::read_outside(const Operation& operation, int sender, const Block& of_block) {
   const auto index = static_cast<std::size_t>(sender);
-  const Sender& from = senders_[index];
+  Sender& from = senders_[index];
   const Block block{from.block.offset + of_block.offset, of_block.bytes};
   std::byte* const to = at(operation.recv, flow_.in[index].offset + of_block.offset);
   if (from.base != nullptr) {
@@ -82,7 +85,9 @@ Status Exchange::read_outside(const Operation& operation, int sender, const Bloc
       copy_block(crew_, to, from.base + block.offset, block.bytes, store_);
     }
   } else {
+    const std::int64_t start = ticks();
     TUTTI_TRY(reach_.take(sender, from.place, block, to));
+    from.took += ticks() - start;
   }
   // A sender that failed has told everybody why.
   return board_.revoked(sender, first_step_) ? board_.wait_failure(sender) : Status();

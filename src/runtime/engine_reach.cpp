@@ -23,6 +23,12 @@ struct Token {
   ProcessPlace place;
   std::uint64_t value = 0;
 };
+std::vector<TakenTable*> tables_of(Board& board) {
+  std::vector<TakenTable*> tables;
+  for (int rank = 0; rank < board.ranks(); ++rank) tables.push_back(&board.area(rank).taken);
+  return tables;
+}
+
 // All ranks that read each other are here.
 std::string own_host() {
   std::array<char, 256> host{};
@@ -35,6 +41,7 @@ Reach::Reach(transport::Node& node, Board& board, Crew& crew, bool crowded)
     : node_(node),
       board_(board),
       crew_(crew),
+      lending_(board.rank(), tables_of(board), crowded),
       crowded_(crowded),
       process_(static_cast<std::uint64_t>(::getpid())) {
   std::random_device random;

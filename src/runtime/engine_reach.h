@@ -14,6 +14,7 @@
 #include "runtime/crew.h"
 #include "runtime/engine_board.h"
 #include "runtime/engine_flow.h"
+#include "runtime/lending.h"
 #include "transport/heap.h"
 
 namespace tutti::runtime {
@@ -43,13 +44,13 @@ class Reach {
     if (!crowded_) return 8 << 10;
     return one_block ? 64 << 10 : 32 << 10;
   }
-  // Is a long block that goes one way better copied twice, by sender and receiver at the same time?
-  // Each copies twice as fast as the kernel, which looks for every page. Not where ranks have
-  // several threads, or read each other by their addresses. (2 ranks, in place, read and copied:
-  // broadcast of 1 MiB 54 and 63 us, 2 MiB 171 and 142, 16 MiB 3.1 and 1.3 ms.)
-  bool worth_helping(std::int64_t bytes) const { return bytes >= (2 << 20) && can_help(); }
-  bool can_help() const { return crew_.threads() == 1 && !in_process(); }
-  bool crowded() const { return crowded_; }
+  // Can blocks be lent from so many bytes on?
+  bool lends(std::int64_t bytes, bool one_block) const {
+    return processes_open() && bytes >= worth_reading(one_block);
+  }
+  // Is there a choice, which lending() makes? Who reads by an address copies as fast as ever.
+  bool learns() const { return processes_open() && !in_process(); }
+  Lending& lending() { return lending_; }
   // From how many bytes on a block in allocated memory is read where it lies.
   std::int64_t worth_mapping(bool one_block) const {
     return crowded_ && one_block ? 32 << 10 : 8 << 10;
@@ -97,6 +98,7 @@ class Reach {
   transport::Node& node_;
   Board& board_;
   Crew& crew_;
+  Lending lending_;
   bool crowded_;
   bool open_ = false;
   std::uint64_t process_;

@@ -46,22 +46,50 @@ Status Tiles::run(const Operation& operation) {
   store_ = bytes >= kEngineStreamingBytes && !operation.in_place ? Store::streaming : Store::cached;
   const std::int64_t most = tile_bytes(board_.ranks(), bytes);
   tiles_ = (bytes + most - 1) / most;
-  lends_ = false;
   const bool all = operation.collective == Collective::all_reduce;
   short_ = all && bytes <= short_bytes(board_.ranks());
-  if (all && bytes >= kLentBytes && bytes <= most_lent_bytes(board_.ranks())) {
-    // What is overwritten must not be read meanwhile. And it was written by this core, where the
-    // kernel's copy is far slower than ours: 3 GB/s in place of 10.
-    lends_ = reach_.processes_open() && reach_.worth_lending() && !operation.in_place;
-  }
+  const bool may = all && may_lend(bytes);
+  class_ = may && reach_.learns() ? &classes_[size_class(bytes)] : nullptr;
+  way_ = class_ != nullptr ? class_->trial.next() : Way::lent;
+  // What is overwritten must not be read meanwhile.
+  lends_ = may && way_ == Way::lent && !operation.in_place;
   step_ = board_.take_steps(1);
+  waited_ = 0;
+  const std::int64_t start = class_ != nullptr ? ticks() : 0;
   Status status = run_tiles(operation);
   if (!status.ok()) {
     board_.revoke(step_);
     return status;
   }
+  if (class_ != nullptr) learn(ticks() - start - waited_, bytes);
   before_ += static_cast<std::uint64_t>(tiles_);
   return {};
+}
+
+bool Tiles::may_lend(std::int64_t bytes) const {
+  return bytes >= kLentBytes && bytes <= most_lent_bytes(board_.ranks()) &&
+         reach_.processes_open() && reach_.worth_lending();
+}
+
+void Tiles::learn(std::int64_t took, std::int64_t bytes) {
+  // Where some lend and others, in place, do not, it tells of neither.
+  if (way_ == Way::lent && !all_lend()) return;
+  float& cost = way_ == Way::lent ? class_->lent : class_->staged;
+  cost = least(cost, static_cast<float>(took) / static_cast<float>(bytes));
+}
+
+// By the slowest. All ranks read the same numbers here, and had the same before.
+void Tiles::weigh() {
+  const Staged& own = staged(board_.mine(), 0);
+  float lent = own.lent;
+  float staged_cost = own.staged;
+  for (int rank = 0; rank < board_.ranks(); ++rank) {
+    const Staged& theirs = staged(board_.area(rank), 0);
+    if (theirs.lent == 0 || theirs.staged == 0) return;
+    lent = std::max(lent, theirs.lent);
+    staged_cost = std::max(staged_cost, theirs.staged);
+  }
+  class_->trial.weigh(lent, staged_cost);
 }
 
 Status Tiles::run_tiles(const Operation& operation) {
@@ -78,6 +106,7 @@ Status Tiles::run_tiles(const Operation& operation) {
       stage(operation, tile + 1);
     }
     TUTTI_TRY(wait_staged(tile));
+    if (class_ != nullptr) weigh();
     if (tile == 0 && (short_ || all_lend())) return reduce_whole(operation);
     TUTTI_TRY(reduce_chunk(operation, tile));
     say_reduced(tile);
@@ -102,8 +131,17 @@ Status Tiles::reduce_whole(const Operation& operation) {
   return lends_ ? wait_reduced(tiles_ - 1) : Status();
 }
 
+template <typename Ready>
+Status Tiles::wait_all(Ready&& ready) {
+  if (class_ == nullptr) return board_.wait_all(ready);
+  const std::int64_t start = ticks();
+  Status status = board_.wait_all(ready);
+  waited_ += ticks() - start;
+  return status;
+}
+
 Status Tiles::wait_staged(std::int64_t tile) {
-  TUTTI_TRY(board_.wait_all([this, tile](const EngineArea& area) {
+  TUTTI_TRY(wait_all([this, tile](const EngineArea& area) {
     return staged(area, tile).tiles.load(std::memory_order_acquire) > number(tile);
   }));
   for (int rank = 0; tile == 0 && rank < board_.ranks(); ++rank) {
@@ -113,7 +151,7 @@ Status Tiles::wait_staged(std::int64_t tile) {
 }
 
 Status Tiles::wait_reduced(std::int64_t tile) {
-  return board_.wait_all([count = number(tile) + 1](const EngineArea& area) {
+  return wait_all([count = number(tile) + 1](const EngineArea& area) {
     return area.reduced.value.load(std::memory_order_acquire) >= count;
   });
 }
@@ -122,6 +160,10 @@ void Tiles::say_staged(std::int64_t tile, const Operation& operation) {
   Staged& own = board_.mine().staged[number(tile) % 2];
   own.tag = board_.tag();
   own.place = lends_ ? reach_.in_process(operation.send) : ProcessPlace();
+  if (class_ != nullptr) {
+    own.lent = class_->lent;
+    own.staged = class_->staged;
+  }
   own.tiles.store(number(tile) + 1, std::memory_order_release);
   board_.ring();
 }

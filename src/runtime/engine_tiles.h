@@ -3,6 +3,7 @@
 // Lifetime: an engine's. One thread at a time.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -32,11 +33,17 @@ class Tiles {
   // stage is rewritten two tiles later; its owner gets there only after everyone has staged the
   // tile in between, and each rank does that after it has read the earlier one.
   bool all_lend();
+  // Of calls that may lend: all ranks choose alike, by what all say that the last ones took them.
+  bool may_lend(std::int64_t bytes) const;
+  void weigh();
+  void learn(std::int64_t took, std::int64_t bytes);
   Status reduce_whole(const Operation& operation);
   // Waits until everybody has staged the tile, or has read or reduced its part of it; tile -1 is
   // the last one of the operation before.
   Status wait_staged(std::int64_t tile);
   Status wait_reduced(std::int64_t tile);
+  template <typename Ready>
+  Status wait_all(Ready&& ready);
   void say_staged(std::int64_t tile, const Operation& operation);
   void say_reduced(std::int64_t tile);
   void stage(const Operation& operation, std::int64_t tile);
@@ -74,14 +81,25 @@ class Tiles {
   plan::Range chunk(const plan::Range& tile, int rank) const;
   bool keeps(const Operation& operation) const { return operation.recv != nullptr; }
 
+  // Calls of one class of sizes, and what a byte took this rank in them.
+  struct Class {
+    Trial trial;
+    float lent = 0;
+    float staged = 0;
+  };
+
   Board& board_;
   Reach& reach_;
   Crew& crew_;
   Sources sources_;
+  std::array<Class, kSizeClasses> classes_;
   std::uint64_t before_ = 0;
   // The running operation.
   std::uint64_t step_ = 0;  // of the board, by which a failed rank revokes its buffers
   bool lends_ = false;      // the send buffer is read where it lies, and not staged
+  Class* class_ = nullptr;  // of calls that learn which is better, the one that this is of
+  Way way_ = Way::staged;   // what those not in place do
+  std::int64_t waited_ = 0;  // in ticks, for the others
   bool lent_ = false;       // sources are read from other processes
   bool beside_ = false;     // a source lies in memory of another rank of this process
   bool short_ = false;      // every rank reduces all of it

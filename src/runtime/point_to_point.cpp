@@ -118,6 +118,8 @@ PointToPoint::Stream& PointToPoint::stream_of(const Transfer& transfer) {
   stream.message = stream.lane = 0;
   stream.lent = nullptr;
   stream.last_place = 0;
+  stream.way.reset();
+  stream.took = 0;
   index_stream(used_++);
   return stream;
 }
@@ -208,7 +210,9 @@ bool PointToPoint::send(Stream& stream) {
   }
   const std::span<std::byte> window = port.reserve(part.bytes);
   if (window.data() == nullptr) return false;
+  const std::int64_t start = reach_ != nullptr ? ticks() : 0;
   device::copy(window.data(), data, part.bytes, device::Store::shared);
+  if (reach_ != nullptr) stream.took += ticks() - start;
   port.commit(part.bytes, tag(transfer));
   next(stream);
   return true;
@@ -231,8 +235,10 @@ bool PointToPoint::receive(Stream& stream) {
   if (lies) return receive_from_place(stream, incoming);
   if (incoming.data() != place) {
     const auto whole = static_cast<std::int64_t>(transfer.bytes());
+    const std::int64_t start = reach_ != nullptr ? ticks() : 0;
     device::copy(place, incoming.data(), part.bytes,
                  in_place_ ? device::Store::cached : store_for(whole));
+    if (reach_ != nullptr) stream.took += ticks() - start;
   }
   port.release();
   next(stream);
@@ -261,7 +267,10 @@ void PointToPoint::next(Stream& stream) {
 }
 
 void PointToPoint::finish_transfer(Stream& stream) {
+  if (stream.took > 0) learn(stream);
   ++stream.current;
+  stream.way.reset();
+  stream.took = 0;
   start_transfer(stream);
 }
 

@@ -15,6 +15,7 @@
 #include <poll.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -85,6 +86,10 @@ class PointToPoint final : private Activity {
     int lanes = 0;             // of those, the first so many were sent on
     // Of what is sent: memory of the current transfer that needs no copy, or null.
     const transport::Registration* lent = nullptr;
+    // Of the current transfer: which way it goes, if that was chosen or seen already, and what it
+    // took to copy what there was of it so far, in ticks.
+    std::optional<Way> way;
+    std::int64_t took = 0;
     std::uint64_t last_place = 0;  // of the items that were sent
 
     bool done() const { return current == items.size(); }
@@ -133,7 +138,10 @@ class PointToPoint final : private Activity {
   Sent send_place(Stream& stream);
   bool send_place(Stream& stream, std::span<const std::byte> place);
   bool may_be_place(const Transfer& transfer, std::size_t bytes) const;
-  bool helps_reader(const Transfer& transfer) const;
+  // Those whose senders learn whether to lend, from what both ways took.
+  bool may_learn(const Transfer& transfer) const;
+  Traffic traffic_of(const Stream& stream) const;
+  void learn(const Stream& stream);
   bool receive_from_place(Stream& stream, std::span<const std::byte> incoming);
   Status fetch(const Stream& stream, std::span<const std::byte> incoming);
   bool flush();

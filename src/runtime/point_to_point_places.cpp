@@ -23,7 +23,13 @@ PointToPoint::Sent PointToPoint::send_place(Stream& stream) {
     return send_place(stream, std::as_bytes(std::span(&place, 1))) ? Sent::yes : Sent::no;
   };
   if (const auto place = reach_->find(transfer.data, bytes)) return tell(*place);
-  if (!may_be_place(transfer, sizeof(ProcessPlace)) || helps_reader(transfer)) return Sent::copy_it;
+  if (!may_be_place(transfer, sizeof(ProcessPlace))) return Sent::copy_it;
+  // Once for a transfer, however often its port is not ready.
+  if (!stream.way) {
+    stream.way = may_learn(transfer) ? reach_->lending().next(traffic_of(stream), stream.peer)
+                                     : Way::lent;
+  }
+  if (*stream.way == Way::staged) return Sent::copy_it;
   return tell(reach_->in_process(transfer.data));
 }
 
@@ -39,16 +45,26 @@ bool PointToPoint::send_place(Stream& stream, std::span<const std::byte> place) 
   return true;
 }
 
-// Is it copied through slots although it could be read? (Two ranks, read and copied: one sends 16
-// MiB to the other 3.1 and 1.3 ms; to each other 16 MiB 1.9 and 2.7 ms, 64 MiB 15.4 and 13.1. Four
-// on two CPUs, in a ring: 4 MiB 1.7 and 1.8 ms, 8 MiB 3.3 and 2.6, 16 MiB 7.2 and 5.3.)
-bool PointToPoint::helps_reader(const Transfer& transfer) const {
-  const std::int64_t both_ways_bytes = reach_->crowded() ? 8 << 20 : 64 << 20;
-  const auto bytes = static_cast<std::int64_t>(transfer.bytes());
-  if (!reach_->worth_helping(bytes)) return false;
+bool PointToPoint::may_learn(const Transfer& transfer) const {
+  return may_be_place(transfer, sizeof(ProcessPlace)) && reach_->learns() && !in_place_;
+}
+
+Traffic PointToPoint::traffic_of(const Stream& stream) const {
   const auto streams = std::span(streams_).first(used_);
-  return bytes >= both_ways_bytes ||
-         std::all_of(streams.begin(), streams.end(), [](const Stream& one) { return one.sends; });
+  return {.bytes = static_cast<std::int64_t>(stream.transfer().bytes()),
+          .both_ways = std::any_of(streams.begin(), streams.end(),
+                                   [](const Stream& one) { return !one.sends; })};
+}
+
+// Of the current transfer, which is over.
+void PointToPoint::learn(const Stream& stream) {
+  if (!may_learn(stream.transfer())) return;
+  const Traffic traffic = traffic_of(stream);
+  if (stream.sends) {
+    reach_->lending().staged(traffic, stream.took);
+  } else {
+    reach_->lending().took(traffic, stream.way.value_or(Way::staged), stream.took);
+  }
 }
 
 // Memory that is allocated is worth mapping from as few bytes on as any is worth reading, or fewer.
@@ -61,9 +77,14 @@ bool PointToPoint::may_be_place(const Transfer& transfer, std::size_t bytes) con
 }
 
 bool PointToPoint::receive_from_place(Stream& stream, std::span<const std::byte> incoming) {
+  const std::int64_t start = ticks();
   if (Status status = fetch(stream, incoming); !status.ok()) {
     error_ = waiter_.peer_failed(std::move(status));
     return true;
+  }
+  if (incoming.size() == sizeof(ProcessPlace)) {
+    stream.way = Way::lent;
+    stream.took = ticks() - start;
   }
   stream.link->recv_port(0).release();
   finish_transfer(stream);

@@ -1,0 +1,162 @@
+// Whether a long block is lent, for its readers to copy it out of this rank's process, or staged in
+// slots: learned from what both have taken on this machine, with these callers.
+//
+// No rule does: one copy by the kernel in place of two of ours is up to three times as fast on one
+// machine and eight times as slow on another, and slower on both if the block was written just
+// before (docs/decisions/0012). So the ranks measure what they do anyway, once in a while do the
+// other, and senders choose what took less. Where a result would depend on it there is no choice:
+// the bits are the same either way.
+//
+// Lifetime: an engine's. One thread at a time; what peers read of it lies in their area.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "runtime/engine_area.h"
+
+namespace tutti::runtime {
+
+enum class Way : std::uint8_t { lent, staged };
+
+// A clock that takes a few nanoseconds to read. Its unit is its own, the same for all ranks of a
+// host.
+inline std::int64_t ticks() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  return static_cast<std::int64_t>(__builtin_ia32_rdtsc());
+#elif defined(__aarch64__)
+  std::int64_t count = 0;
+  asm volatile("mrs %0, cntvct_el0" : "=r"(count));
+  return count;
+#else
+  return std::chrono::steady_clock::now().time_since_epoch().count();
+#endif
+}
+
+// The size class of a block, of those that may be lent.
+inline std::size_t size_class(std::int64_t bytes) {
+  constexpr int kLeastWidth = 14;  // of 8 KiB
+  const auto width = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(bytes)));
+  return static_cast<std::size_t>(std::clamp(width - kLeastWidth, 0, kSizeClasses - 1));
+}
+
+// The least of recent measurements, 0 when there is none: an interruption makes one longer, and
+// nothing shorter. What is no longer true is forgotten within a dozen.
+inline float least(float before, float measured) {
+  constexpr float kRise = 1.125F;
+  return before == 0 ? measured : std::min(measured, before * kRise);
+}
+
+// Which way the calls of one kind go. Same calls and same weights give the same ways.
+class Trial {
+ public:
+  Way next() {
+    ++calls_;
+    if (calls_ < trial_) return way_;
+    if (calls_ + 1 == trial_ + kTrialCalls) {
+      interval_ = std::min(2 * interval_, kLongest);
+      trial_ = calls_ + 1 + interval_;
+    }
+    return other();
+  }
+  // Is it time to weigh?
+  bool due() const { return calls_ % kCallsPerLook == 0; }
+  // What a call takes, as far as it is known: 0 when it is not.
+  void weigh(float lent, float staged) {
+    if (lent == 0 || staged == 0) return;
+    const bool is_lent = way_ == Way::lent;
+    if ((is_lent ? staged : lent) > kClearly * (is_lent ? lent : staged)) return;
+    way_ = other();
+    interval_ = kShortest;
+    trial_ = calls_ + 1 + interval_;
+  }
+
+ private:
+  // The first trial comes soon, later ones the later the more often they changed nothing: a call
+  // that takes ten times as long is 2% of the time then. A trial goes on until the other way has
+  // used all its slots: the first calls find the caches as this way has left them.
+  static constexpr std::uint64_t kFirst = 5;
+  static constexpr std::uint64_t kTrialCalls = 16;
+  static constexpr std::uint64_t kShortest = 32;
+  static constexpr std::uint64_t kLongest = 8192;
+  static constexpr std::uint64_t kCallsPerLook = 8;
+  static constexpr float kClearly = 0.9F;
+
+  Way other() const { return way_ == Way::lent ? Way::staged : Way::lent; }
+
+  Way way_ = Way::lent;
+  std::uint64_t calls_ = 0;
+  std::uint64_t trial_ = kFirst;
+  std::uint64_t interval_ = kShortest / 2;
+};
+
+// Of whom a call's time depends, for one that sends in it.
+struct Traffic {
+  Lent kind = Lent::pair;
+  std::int64_t bytes = 0;  // of a block
+  int senders = 1;
+  int receivers = 1;
+  int takes = 1;           // blocks that one receiver takes
+  bool both_ways = false;  // senders are receivers too
+};
+
+// What each part takes for a byte of a block, in ticks.
+struct Costs {
+  float stage = 0;  // all that a sender copies into slots
+  float keep = 0;   // and into its own output meanwhile
+  float read = 0;   // a block by its reader, lent
+  float take = 0;   // and staged
+};
+// Of the whole call. With more ranks than CPUs it is everybody's work that counts.
+struct Weights {
+  float lent = 0;
+  float staged = 0;
+};
+Weights weigh(const Traffic& traffic, const Costs& costs, bool crowded);
+
+class Lending {
+ public:
+  // `tables`: all ranks' by rank, in memory that they share; each is written by its rank alone.
+  // `crowded`: more ranks than CPUs.
+  Lending(int rank, std::vector<TakenTable*> tables, bool crowded)
+      : rank_(rank), tables_(std::move(tables)), crowded_(crowded) {}
+
+  // Of the sender's next call. `receiver`: the only one, or -1: all others.
+  Way next(const Traffic& traffic, int receiver);
+  // What it took this rank to copy all that it sends in a call to its slots, or to its output.
+  void staged(const Traffic& traffic, std::int64_t took);
+  void kept(const Traffic& traffic, std::int64_t took);
+  // What it took this rank to take a block.
+  void took(const Traffic& traffic, Way way, std::int64_t took);
+
+ private:
+  struct Sent {
+    Trial trial;
+    float stage = 0;
+    float keep = 0;
+  };
+  Sent& sent(const Traffic& traffic) {
+    return sent_[static_cast<std::size_t>(traffic.kind)][size_class(traffic.bytes)];
+  }
+  // The slowest of those who read.
+  Costs costs(const Traffic& traffic, const Sent& sent, int receiver) const;
+
+  Taken& taken(int rank, const Traffic& traffic) const {
+    TakenTable& table = *tables_[static_cast<std::size_t>(rank)];
+    return table[static_cast<std::size_t>(traffic.kind)][size_class(traffic.bytes)];
+  }
+
+  int rank_;
+  std::vector<TakenTable*> tables_;
+  bool crowded_;
+  std::array<std::array<Sent, kSizeClasses>, kLentKinds> sent_;
+};
+
+}  // namespace tutti::runtime

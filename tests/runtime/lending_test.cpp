@@ -1,0 +1,307 @@
+// Blocks that are lent or staged, whichever took less so far.
+#include "runtime/lending.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "support/values.h"
+#include "support/world.h"
+#include "tutti/communicator.h"
+
+namespace tutti::test {
+namespace {
+
+using runtime::Costs;
+using runtime::least;
+using runtime::Lending;
+using runtime::Lent;
+using runtime::size_class;
+using runtime::TakenTable;
+using runtime::Traffic;
+using runtime::Trial;
+using runtime::Way;
+using runtime::Weights;
+
+// Calls that take what a machine would.
+class Machine {
+ public:
+  float lent = 1;
+  float staged = 1;
+
+  // How many of them were lent. `noise` lengthens what was measured.
+  template <typename Noise>
+  int run(int calls, Noise&& noise) {
+    int lent_calls = 0;
+    for (int i = 0; i < calls; ++i) {
+      if (trial_.due()) trial_.weigh(measured_lent_, measured_staged_);
+      if (trial_.next() == Way::lent) {
+        measured_lent_ = least(measured_lent_, lent * noise());
+        ++lent_calls;
+      } else {
+        measured_staged_ = least(measured_staged_, staged * noise());
+      }
+    }
+    return lent_calls;
+  }
+  int run(int calls) {
+    return run(calls, [] { return 1.0F; });
+  }
+
+ private:
+  Trial trial_;
+  float measured_lent_ = 0;
+  float measured_staged_ = 0;
+};
+
+TEST(Trial, FindsTheFasterWaySoonAndLosesLittleByLookingAgain) {
+  constexpr int kSoon = 100;
+  constexpr int kCalls = 100'000;
+  for (const bool lent_is_faster : {false, true}) {
+    Machine machine;
+    (lent_is_faster ? machine.staged : machine.lent) = 8;
+    machine.run(kSoon);
+    const int lent = machine.run(kCalls);
+    const int slower = lent_is_faster ? kCalls - lent : lent;
+    EXPECT_GT(slower, 0) << "nothing is known of what was never tried again";
+    EXPECT_LT(slower, kCalls / 100) << "lent is faster: " << lent_is_faster;
+  }
+}
+
+TEST(Trial, FollowsWhatBecomesSlowerWithinAFewDozenCalls) {
+  Machine machine;
+  machine.staged = 2;
+  machine.run(100'000);
+  machine.lent = 6;  // as the kernel copies what was just written
+  EXPECT_LT(machine.run(1000), 150);
+}
+
+TEST(Trial, FindsOutWhatHasBecomeFaster) {
+  Machine machine;
+  machine.staged = 2;
+  machine.lent = 6;
+  machine.run(100'000);
+  machine.lent = 1;
+  machine.run(10'000);
+  EXPECT_GT(machine.run(1000), 950);
+}
+
+TEST(Trial, DoesNotMindInterruptions) {
+  std::mt19937_64 random(test_seed());
+  const auto noise = [&] {
+    const auto draw = random() % 16;
+    return draw == 0 ? 100.0F : 1.0F + static_cast<float>(draw) / 16;
+  };
+  Machine machine;
+  machine.staged = 3;
+  machine.run(100, noise);
+  EXPECT_GT(machine.run(10'000, noise), 9'000);
+}
+
+// As the ranks of an all_reduce, who all have the same numbers.
+TEST(Trial, GivesTheSameWaysForTheSameWeights) {
+  std::mt19937_64 random(test_seed());
+  Trial one;
+  Trial other;
+  for (int i = 0; i < 10'000; ++i) {
+    const auto lent = static_cast<float>(random() % 4);
+    const auto staged = static_cast<float>(random() % 4);
+    one.weigh(lent, staged);
+    other.weigh(lent, staged);
+    ASSERT_EQ(one.next(), other.next()) << i;
+  }
+}
+
+TEST(Trial, StaysWhereNothingIsKnown) {
+  Trial trial;
+  for (int i = 0; i < 100; ++i) {
+    trial.weigh(0, 1);
+    trial.weigh(1, 0);
+  }
+  EXPECT_EQ(trial.next(), Way::lent);
+}
+
+TEST(Lending, CountsWhatEveryoneDoes) {
+  const Costs costs{.stage = 1, .keep = 0.5, .read = 3, .take = 2};
+  const Traffic swap{.senders = 4, .receivers = 4, .takes = 3, .both_ways = true};
+  EXPECT_EQ(weigh(swap, costs, false).lent, 9);
+  EXPECT_EQ(weigh(swap, costs, false).staged, 7) << "each copies its own, and takes three";
+  EXPECT_EQ(weigh(swap, costs, true).lent, 36);
+  EXPECT_EQ(weigh(swap, costs, true).staged, 28);
+
+  const Traffic to_all{.receivers = 3};
+  EXPECT_EQ(weigh(to_all, costs, false).lent, 3);
+  EXPECT_EQ(weigh(to_all, costs, false).staged, 2) << "all work at the same time";
+  EXPECT_EQ(weigh(to_all, costs, true).lent, 9);
+  EXPECT_EQ(weigh(to_all, costs, true).staged, 7);
+
+  const Traffic to_one{.senders = 3, .takes = 3};
+  EXPECT_EQ(weigh(to_one, costs, false).lent, 9);
+  EXPECT_EQ(weigh(to_one, costs, false).staged, 6);
+  EXPECT_EQ(weigh(to_one, costs, true).staged, 9);
+
+  const Costs slow_output{.stage = 1, .keep = 5, .read = 3, .take = 2};
+  EXPECT_EQ(weigh(to_all, slow_output, false).lent, 5) << "who sends copies its own meanwhile";
+  EXPECT_EQ(weigh(to_all, slow_output, false).staged, 6);
+  EXPECT_EQ(weigh(to_all, Costs{.stage = 1, .read = 3}, false).lent, 0) << "not all is known";
+}
+
+TEST(Lending, HasAClassForEachDoubling) {
+  EXPECT_EQ(size_class(8 << 10), 0U);
+  EXPECT_EQ(size_class((16 << 10) - 1), 0U);
+  EXPECT_EQ(size_class(16 << 10), 1U);
+  EXPECT_EQ(size_class(64 << 20), 13U);
+  EXPECT_EQ(size_class(std::int64_t{1} << 40), 13U);
+}
+
+// Three ranks of one process; rank 0 sends.
+struct Three {
+  std::vector<std::unique_ptr<TakenTable>> memory;
+  std::vector<Lending> ranks;
+
+  Three() {
+    std::vector<TakenTable*> tables;
+    for (int rank = 0; rank < 3; ++rank) {
+      memory.push_back(std::make_unique<TakenTable>());
+      tables.push_back(memory.back().get());
+    }
+    for (int rank = 0; rank < 3; ++rank) ranks.emplace_back(rank, tables, /*crowded=*/false);
+  }
+  // How many of the calls were lent, when readers take so much for what is lent.
+  int send(const Traffic& traffic, int receiver, int calls, std::int64_t lent_1,
+           std::int64_t lent_2) {
+    int lent = 0;
+    for (int i = 0; i < calls; ++i) {
+      const Way way = ranks[0].next(traffic, receiver);
+      if (way == Way::staged) ranks[0].staged(traffic, 2 * traffic.bytes);
+      ranks[1].took(traffic, way, (way == Way::lent ? lent_1 : 2) * traffic.bytes);
+      ranks[2].took(traffic, way, (way == Way::lent ? lent_2 : 2) * traffic.bytes);
+      lent += way == Way::lent ? 1 : 0;
+    }
+    return lent;
+  }
+};
+
+TEST(Lending, LooksAtTheSlowestReader) {
+  const Traffic traffic{.kind = Lent::broadcast, .bytes = 64 << 10, .receivers = 2};
+  Three fast;
+  EXPECT_GT(fast.send(traffic, -1, 1000, 1, 1), 900);
+  Three slow;
+  EXPECT_LT(slow.send(traffic, -1, 1000, 1, 9), 100);
+}
+
+TEST(Lending, LooksAtTheOnlyReader) {
+  const Traffic traffic{.kind = Lent::pair, .bytes = 64 << 10};
+  Three three;
+  EXPECT_GT(three.send(traffic, 1, 1000, 1, 9), 900);
+}
+
+TEST(Lending, KeepsKindsAndSizesApart) {
+  Three three;
+  const Traffic slow{.kind = Lent::pair, .bytes = 64 << 10};
+  EXPECT_LT(three.send(slow, -1, 1000, 9, 9), 100);
+  for (const Traffic& other : {Traffic{.kind = Lent::scatter, .bytes = 64 << 10},
+                               Traffic{.kind = Lent::pair, .bytes = 128 << 10}}) {
+    EXPECT_EQ(three.send(other, -1, 4, 1, 1), 4) << "the first ones are always lent";
+  }
+}
+
+// Long enough for every way, for each rank's trials and what follows them.
+constexpr int kCalls = 120;
+constexpr std::int64_t kCount = 20'000;
+
+// What call i adds up to where rank r has r + i + element % 5 everywhere.
+std::string wrong_sum(const std::vector<std::int32_t>& sum, int ranks, int i) {
+  for (std::size_t e = 0; e < sum.size(); ++e) {
+    const int expected = ranks * (ranks - 1) / 2 + ranks * (i + static_cast<int>(e % 5));
+    if (sum[e] == expected) continue;
+    return fmt::format("call {}, element {}: {} in place of {}", i, e, sum[e], expected);
+  }
+  return {};
+}
+
+// Who is in place changes from call to call, and is another rank each time.
+std::string all_reduces(Communicator& c) {
+  std::vector<std::int32_t> send(kCount);
+  std::vector<std::int32_t> recv(kCount);
+  for (int i = 0; i < kCalls; ++i) {
+    const bool in_place = i % 7 == 0 || i % (2 * c.size()) == c.rank();
+    std::vector<std::int32_t>& input = in_place ? recv : send;
+    for (std::size_t e = 0; e < input.size(); ++e) {
+      input[e] = c.rank() + i + static_cast<int>(e % 5);
+    }
+    const Status status =
+        c.all_reduce(input.data(), recv.data(), kCount, DataType::int32, ReduceOp::sum);
+    if (!status.ok()) return std::string(status.message());
+    if (std::string wrong = wrong_sum(recv, c.size(), i); !wrong.empty()) return wrong;
+  }
+  return {};
+}
+
+// Each rank's blocks go to all others, by each collective that lends, and by sends in a ring.
+std::string moves(Communicator& c) {
+  const auto ranks = static_cast<std::size_t>(c.size());
+  std::vector<std::int32_t> send(ranks * kCount);
+  std::vector<std::int32_t> recv(ranks * kCount);
+  const int next = (c.rank() + 1) % c.size();
+  const int last = (c.rank() + c.size() - 1) % c.size();
+  for (int i = 0; i < kCalls; ++i) {
+    const int root = i % c.size();
+    const auto check = [&](std::string_view what, std::size_t begin, int value) -> std::string {
+      for (std::size_t e = begin; e < begin + kCount; ++e) {
+        if (recv[e] != value) {
+          return fmt::format("{} {}: {} in place of {}", what, i, recv[e], value);
+        }
+      }
+      return {};
+    };
+    std::fill(send.begin(), send.end(), 1000 * c.rank() + i);
+    const auto type = DataType::int32;
+    std::string wrong;
+    Status status = c.all_gather(send.data(), recv.data(), kCount, type);
+    for (int r = 0; r < c.size() && wrong.empty(); ++r) {
+      wrong = check("all_gather", static_cast<std::size_t>(r * kCount), 1000 * r + i);
+    }
+    if (status.ok()) status = c.all_to_all(send.data(), recv.data(), kCount, type);
+    for (int r = 0; r < c.size() && wrong.empty(); ++r) {
+      wrong = check("all_to_all", static_cast<std::size_t>(r * kCount), 1000 * r + i);
+    }
+    if (status.ok()) status = c.broadcast(send.data(), recv.data(), kCount, type, root);
+    if (wrong.empty()) wrong = check("broadcast", 0, 1000 * root + i);
+    if (status.ok()) status = c.scatter(send.data(), recv.data(), kCount, type, root);
+    if (wrong.empty()) wrong = check("scatter", 0, 1000 * root + i);
+    if (status.ok()) status = c.gather(send.data(), recv.data(), kCount, type, root);
+    for (int r = 0; r < c.size() && wrong.empty() && c.rank() == root; ++r) {
+      wrong = check("gather", static_cast<std::size_t>(r * kCount), 1000 * r + i);
+    }
+    if (status.ok()) {
+      status = c.send_recv(send.data(), kCount, next, recv.data(), kCount, last, type);
+    }
+    if (wrong.empty()) wrong = check("send_recv", 0, 1000 * last + i);
+    if (!status.ok()) return std::string(status.message());
+    if (!wrong.empty()) return wrong;
+  }
+  return {};
+}
+
+TEST(Lending, ChangesNoResult) {
+  Config config = quick_config();
+  config.transports = {"shm"};
+  for (const int ranks : {2, 3}) {
+    for (const Exit& exit : run_processes(ranks, config, [](Communicator& c) {
+           std::string wrong = all_reduces(c);
+           return wrong.empty() ? moves(c) : wrong;
+         })) {
+      EXPECT_EQ(exit.status, 0);
+      EXPECT_EQ(exit.output, "") << ranks << " ranks";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tutti::test
