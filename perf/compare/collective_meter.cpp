@@ -28,6 +28,11 @@ Result<std::span<std::byte>> map_private(std::size_t bytes) {
   return std::span(static_cast<std::byte*>(memory), bytes);
 }
 
+// As a program does that has just computed what it sends.
+void write(std::span<float> input) {
+  for (float& element : input) element = element * 0.5F + 1;
+}
+
 void unmap(std::span<std::byte> memory) {
   if (!memory.empty()) ::munmap(memory.data(), memory.size());
 }
@@ -45,6 +50,9 @@ std::string CollectiveMeter::lacks(const Command& command) const {
   const int ranks = library_.size();
   if (*kind == Kind::hypercube && (ranks & (ranks - 1)) != 0) {
     return fmt::format("a hypercube has 2, 4, 8, ... ranks, not {}", ranks);
+  }
+  if (command.fresh && !library_.uses_host_memory()) {
+    return fmt::format("{} sends from other memory than is written here", library_.version());
   }
   const bool has_form = !command.in_place || has_in_place(*kind);
   if (has_form && library_.supports(*kind, command.in_place)) return {};
@@ -90,10 +98,19 @@ Result<Call> CollectiveMeter::prepare(const Command& command) {
 
 Result<double> CollectiveMeter::time(const Command& command) {
   TUTTI_TRY_ASSIGN(const Call call, prepare(command));
-  for (std::int64_t i = 0; i < command.warmup; ++i) TUTTI_TRY(library_.run(call));
+  std::span<float> written;
+  if (command.fresh) {
+    const std::int64_t elements = input_elements(call, library_.rank(), library_.size());
+    written = {const_cast<float*>(call.send), static_cast<std::size_t>(elements)};
+  }
+  const auto run = [&]() -> Status {
+    write(written);
+    return library_.run(call);
+  };
+  for (std::int64_t i = 0; i < command.warmup; ++i) TUTTI_TRY(run());
   TUTTI_TRY(library_.barrier());
   const auto start = std::chrono::steady_clock::now();
-  for (std::int64_t i = 0; i < command.iterations; ++i) TUTTI_TRY(library_.run(call));
+  for (std::int64_t i = 0; i < command.iterations; ++i) TUTTI_TRY(run());
   const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
   // Nobody leaves for its pipe, and takes a core with that, while others still work.
   TUTTI_TRY(library_.barrier());

@@ -39,8 +39,9 @@ Result<Command> parse_command(std::string_view line) {
   if (!parse_choice(verb, "time", "check", command.check)) {
     return refused(line, "starts with neither time nor check");
   }
-  if (!parse_choice(placement, "out_of_place", "in_place", command.in_place)) {
-    return refused(line, "is neither out_of_place nor in_place");
+  command.fresh = placement == "fresh";
+  if (!command.fresh && !parse_choice(placement, "out_of_place", "in_place", command.in_place)) {
+    return refused(line, "is neither out_of_place nor in_place nor fresh");
   }
   if (!parse_choice(memory, "private", "allocated", command.allocated)) {
     return refused(line, "names neither private nor allocated memory");

@@ -25,6 +25,7 @@ struct Command {
   std::int64_t iterations = 1;  // that are timed together
   std::int64_t warmup = 0;      // iterations before
   bool in_place = false;        // else out of place
+  bool fresh = false;           // out of place, input that is written before every call
   bool allocated = false;       // memory of the library's, else private memory
   int threads = 1;              // of a limit: as many cores work at the same time
 };

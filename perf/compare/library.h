@@ -27,6 +27,8 @@ class Library {
   // Returns when this rank's part is done.
   virtual Status run(const Call& call) = 0;
   virtual Status barrier() = 0;
+  // Are the meter's buffers what it sends from?
+  virtual bool uses_host_memory() const { return true; }
   // A library for memory other than the host's is told of the meter's buffers, and moves their
   // contents there before a call that is checked, and back after it.
   virtual Status attach(std::span<std::byte> /*send*/, std::span<std::byte> /*recv*/) { return {}; }

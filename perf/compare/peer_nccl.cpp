@@ -69,6 +69,8 @@ class Nccl : public Library {
     return kind != Kind::alltoall || !in_place;
   }
 
+  bool uses_host_memory() const override { return false; }
+
   Status attach(std::span<std::byte> send, std::span<std::byte> recv) override {
     for (auto [host, twin] : {std::pair(send, &send_), std::pair(recv, &recv_)}) {
       TUTTI_TRY(check(cudaMalloc(reinterpret_cast<void**>(&twin->gpu), host.size())));

@@ -54,6 +54,13 @@ float expected(Kind kind, int rank, int ranks, int block, std::int64_t i) {
 
 }  // namespace
 
+std::int64_t input_elements(const Call& call, int rank, int ranks) {
+  std::int64_t elements = 0;
+  const int blocks = layout(call.kind, rank, ranks).send_blocks;
+  for (int to = 0; to < blocks; ++to) elements += block_count(call.kind, call.count, rank, to);
+  return elements;
+}
+
 void fill(const Call& call, int rank, int ranks) {
   const Layout at = layout(call.kind, rank, ranks);
   // In place the input overwrites what is poisoned here.

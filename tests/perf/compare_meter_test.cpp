@@ -28,15 +28,20 @@ TEST(CompareCommand, IsParsed) {
   EXPECT_EQ(command->iterations, 100);
   EXPECT_EQ(command->warmup, 10);
   EXPECT_TRUE(command->in_place);
+  EXPECT_FALSE(command->fresh);
   EXPECT_TRUE(command->allocated);
   EXPECT_EQ(command->threads, 2);
+  const Result<Command> fresh = parse_command("check reduce 4096 100 10 fresh private 1");
+  ASSERT_TRUE(fresh.ok()) << fresh.status().message();
+  EXPECT_TRUE(fresh->fresh);
+  EXPECT_FALSE(fresh->in_place);
 }
 
 TEST(CompareCommand, SaysWhatIsWrong) {
   const std::pair<const char*, const char*> wrong[] = {
       {"time reduce 4096", "'time reduce 4096' is not: time|check WHAT BYTES ITERATIONS"},
       {"tell reduce 8 1 0 in_place private 1", "starts with neither time nor check"},
-      {"time reduce 8 1 0 nowhere private 1", "is neither out_of_place nor in_place"},
+      {"time reduce 8 1 0 nowhere private 1", "is neither out_of_place nor in_place nor fresh"},
       {"time reduce 8 1 0 in_place public 1", "names neither private nor allocated memory"},
       {"time reduce 8 0 0 in_place private 1", "has a number that is too small"},
   };
@@ -92,12 +97,17 @@ class Copies : public Library {
   }
   Status run(const Call& call) override {
     ++calls;
+    if (call.count > 0) seen.push_back(call.send[0]);
     const std::int64_t count = block_count(call.kind, call.count, 0, 0);
     std::memmove(call.recv, call.send, static_cast<std::size_t>(count) * sizeof(float));
     if (breaks) call.recv[count / 2] += 1;
     return {};
   }
 
+  bool uses_host_memory() const override { return on_host; }
+
+  std::vector<float> seen;  // the first element of each call's input
+  bool on_host = true;
   int calls = 0;
   int barriers = 0;
   bool breaks = false;
@@ -149,6 +159,20 @@ TEST(CompareMeter, WarmsUpAndTimesBetweenBarriers) {
   EXPECT_EQ(library.barriers, 2);
 }
 
+TEST(CompareMeter, WritesInputThatIsFreshBeforeEveryCall) {
+  Copies library;
+  CollectiveMeter meter(library, 64);
+  Command command = command_of(Kind::broadcast, false);
+  const auto inputs = [&] {
+    library.seen.clear();
+    EXPECT_TRUE(meter.time(command).ok());
+    return library.seen;
+  };
+  EXPECT_THAT(inputs(), testing::Each(0));
+  command.fresh = true;
+  EXPECT_THAT(inputs(), testing::ElementsAre(1, 1.5, 1.75, 1.875, 1.9375, 1.96875, 1.984375));
+}
+
 TEST(CompareMeter, SaysWhatALibraryLacks) {
   Copies library;
   CollectiveMeter meter(library, 64);
@@ -156,6 +180,11 @@ TEST(CompareMeter, SaysWhatALibraryLacks) {
   EXPECT_EQ(meter.lacks(command_of(Kind::sendrecv, true)), "Copies 1.0 has no sendrecv in place");
   EXPECT_EQ(meter.lacks({.what = "all"}), "no collective is named 'all'");
   EXPECT_EQ(meter.lacks(command_of(Kind::gather, false)), "");
+  library.on_host = false;
+  Command command = command_of(Kind::gather, false);
+  EXPECT_EQ(meter.lacks(command), "");
+  command.fresh = true;
+  EXPECT_EQ(meter.lacks(command), "Copies 1.0 sends from other memory than is written here");
 }
 
 TEST(CompareMeter, RefusesWhatItCannotMeasure) {

@@ -56,7 +56,8 @@ class Points(unittest.TestCase):
         found = points.points(["hypercube", "sendrecv", "barrier"], 3, "shm", points.PLACEMENTS,
                               (8, 8, 2))
         self.assertEqual([(one.collective, one.placement) for one in found],
-                         [("sendrecv", "out_of_place"), ("barrier", "out_of_place")])
+                         [("sendrecv", "out_of_place"), ("sendrecv", "fresh"),
+                          ("barrier", "out_of_place")])
 
 
 class Limits(unittest.TestCase):

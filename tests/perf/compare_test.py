@@ -181,7 +181,7 @@ class Runs(unittest.TestCase):
     def test_wrong_arguments(self):
         for arguments, message in (
                 (["-c", "all"], "'all' is no collective; choose from all_reduce,"),
-                (["-p", "both"], "'both' is no placement; choose from out_of_place,in_place"),
+                (["-p", "both"], "'both' is no placement; choose from out_of_place,in_place,fresh"),
                 (["-n", "2,x"], "'2,x' is no list of ranks, such as 2,4"),
                 (["-n", "1"], "'1' is no list of ranks"),
                 (["-b", "1Z"], "'1Z' is no size, such as 8, 4K or 64M"),

@@ -41,7 +41,7 @@ def uneven(n, size, ranks):
 def moved(point):
     """Bytes that are copied, on all ranks together."""
     n, size = point.ranks, point.size
-    apart = point.placement == "out_of_place"
+    apart = point.placement != "in_place"
     if point.collective in ("all_reduce", "sendrecv"):
         return n * size
     if point.collective in ("broadcast", "all_gather", "hypercube", "alltoall"):
@@ -100,7 +100,7 @@ def needed(point, cores, shaped=False):
     if cores > 1:
         flag = "flag_stream" if point.collective in ONE_WAY else "flag"
         limits.append(Limit(flag, 0, 2))
-    apart = point.placement == "out_of_place"
+    apart = point.placement != "in_place"
     changes = not apart and point.collective in ("all_reduce", "alltoall")
     if moved(point) >= used:
         limits.append(Limit("update" if changes else "copy", moved(point) // used, used))

@@ -8,8 +8,10 @@ from typing import NamedTuple
 MESSAGES = ("all_reduce", "broadcast", "reduce", "sendrecv")
 BLOCKS = ("all_gather", "reduce_scatter", "alltoall", "alltoallv", "gather", "scatter", "hypercube")
 COLLECTIVES = (*MESSAGES, *BLOCKS, "barrier")
-NOT_IN_PLACE = ("sendrecv", "alltoallv", "barrier")
-PLACEMENTS = ("out_of_place", "in_place")
+# "fresh" is out of place, each rank writing its input before every call: the time has both.
+PLACEMENTS = ("out_of_place", "in_place", "fresh")
+HAVE_NOT = {"out_of_place": (), "in_place": ("sendrecv", "alltoallv", "barrier"),
+            "fresh": ("barrier",)}
 TRANSPORTS = ("shm", "tcp")
 ELEMENT_BYTES = 4
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -60,7 +62,7 @@ def points(collectives, ranks, transport, placements, sizes):
         if collective == "hypercube" and ranks & (ranks - 1):
             continue
         for placement in placements:
-            if placement == "in_place" and collective in NOT_IN_PLACE:
+            if collective in HAVE_NOT[placement]:
                 continue
             found += [Point(transport, ranks, collective, placement, size)
                       for size in ladder(collective, ranks, *sizes)]
