@@ -50,7 +50,7 @@ Status Tiles::run(const Operation& operation) {
   short_ = all && bytes <= short_bytes(board_.ranks());
   const bool may = all && may_lend(bytes);
   class_ = may && reach_.learns() ? &classes_[size_class(bytes)] : nullptr;
-  way_ = class_ != nullptr ? class_->trial.next() : Way::lent;
+  way_ = class_ != nullptr ? class_->trial.next(size_class(bytes)) : Way::lent;
   // What is overwritten must not be read meanwhile.
   lends_ = may && way_ == Way::lent && !operation.in_place;
   step_ = board_.take_steps(1);

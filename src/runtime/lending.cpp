@@ -30,7 +30,7 @@ Way Lending::next(const Traffic& traffic, int receiver) {
     const Weights weights = weigh(traffic, costs(traffic, sent, receiver), crowded_);
     sent.trial.weigh(weights.lent, weights.staged);
   }
-  return sent.trial.next();
+  return sent.trial.next(size_class(traffic.bytes));
 }
 
 Costs Lending::costs(const Traffic& traffic, const Sent& sent, int receiver) const {

@@ -54,15 +54,16 @@ inline float least(float before, float measured) {
   return before == 0 ? measured : std::min(measured, before * kRise);
 }
 
-// Which way the calls of one kind go. Same calls and same weights give the same ways.
+// Which way the calls of one class of sizes go. Same calls and same weights give the same ways.
 class Trial {
  public:
-  Way next() {
+  Way next(std::size_t size_class) {
     ++calls_;
-    if (calls_ < trial_) return way_;
-    if (calls_ + 1 == trial_ + kTrialCalls) {
-      interval_ = std::min(2 * interval_, kLongest);
-      trial_ = calls_ + 1 + interval_;
+    const std::uint64_t length = trial_calls(size_class);
+    if (calls_ < trial_end_ + interval(length)) return way_;
+    if (++tried_ >= length) {
+      tried_ = 0;
+      trial_end_ = calls_;
     }
     return other();
   }
@@ -72,29 +73,43 @@ class Trial {
   void weigh(float lent, float staged) {
     if (lent == 0 || staged == 0) return;
     const bool is_lent = way_ == Way::lent;
-    if ((is_lent ? staged : lent) > kClearly * (is_lent ? lent : staged)) return;
+    excess_ = is_lent ? staged / lent - 1 : lent / staged - 1;
+    if (excess_ > kClearlyLess) return;
     way_ = other();
-    interval_ = kShortest;
-    trial_ = calls_ + 1 + interval_;
+    excess_ = 0;
+    tried_ = 0;
+    trial_end_ = calls_;
   }
 
  private:
-  // The first trial comes soon, later ones the later the more often they changed nothing: a call
-  // that takes ten times as long is 2% of the time then. A trial goes on until the other way has
-  // used all its slots: the first calls find the caches as this way has left them.
+  // The first trial comes soon, others so seldom that they cost 2% of the time.
   static constexpr std::uint64_t kFirst = 5;
-  static constexpr std::uint64_t kTrialCalls = 16;
-  static constexpr std::uint64_t kShortest = 32;
-  static constexpr std::uint64_t kLongest = 8192;
+  static constexpr float kShortest = 64;
+  static constexpr float kLongest = 8192;
+  static constexpr float kCost = 0.02F;
   static constexpr std::uint64_t kCallsPerLook = 8;
-  static constexpr float kClearly = 0.9F;
+  static constexpr float kClearlyLess = -0.1F;
 
+  // The first calls of a trial find the caches as this way has left them: it goes on until the other
+  // one has used all its slots twice.
+  static std::uint64_t trial_calls(std::size_t size_class) {
+    constexpr std::uint64_t kMost = 2 * kSlots;
+    constexpr std::size_t kOneSlot = 4;  // 128 KiB
+    const std::size_t doublings = size_class > kOneSlot ? size_class - kOneSlot : 0;
+    return std::max<std::uint64_t>(2, kMost >> doublings);
+  }
+  std::uint64_t interval(std::uint64_t length) const {
+    if (trial_end_ == 0) return kFirst;
+    const float cheap = static_cast<float>(length) * excess_ / kCost;
+    return static_cast<std::uint64_t>(std::clamp(cheap, kShortest, kLongest));
+  }
   Way other() const { return way_ == Way::lent ? Way::staged : Way::lent; }
 
   Way way_ = Way::lent;
   std::uint64_t calls_ = 0;
-  std::uint64_t trial_ = kFirst;
-  std::uint64_t interval_ = kShortest / 2;
+  std::uint64_t tried_ = 0;      // calls of the trial that is under way
+  std::uint64_t trial_end_ = 0;  // the last call of the one before, or 0
+  float excess_ = 0;             // of the other way's time over this one's, as last weighed
 };
 
 // Of whom a call's time depends, for one that sends in it.

@@ -40,7 +40,7 @@ class Machine {
     int lent_calls = 0;
     for (int i = 0; i < calls; ++i) {
       if (trial_.due()) trial_.weigh(measured_lent_, measured_staged_);
-      if (trial_.next() == Way::lent) {
+      if (trial_.next(0) == Way::lent) {
         measured_lent_ = least(measured_lent_, lent * noise());
         ++lent_calls;
       } else {
@@ -69,7 +69,7 @@ TEST(Trial, FindsTheFasterWaySoonAndLosesLittleByLookingAgain) {
     const int lent = machine.run(kCalls);
     const int slower = lent_is_faster ? kCalls - lent : lent;
     EXPECT_GT(slower, 0) << "nothing is known of what was never tried again";
-    EXPECT_LT(slower, kCalls / 100) << "lent is faster: " << lent_is_faster;
+    EXPECT_LT(slower, kCalls / 200) << "lent is faster: " << lent_is_faster;
   }
 }
 
@@ -113,7 +113,7 @@ TEST(Trial, GivesTheSameWaysForTheSameWeights) {
     const auto staged = static_cast<float>(random() % 4);
     one.weigh(lent, staged);
     other.weigh(lent, staged);
-    ASSERT_EQ(one.next(), other.next()) << i;
+    ASSERT_EQ(one.next(0), other.next(0)) << i;
   }
 }
 
@@ -123,7 +123,7 @@ TEST(Trial, StaysWhereNothingIsKnown) {
     trial.weigh(0, 1);
     trial.weigh(1, 0);
   }
-  EXPECT_EQ(trial.next(), Way::lent);
+  EXPECT_EQ(trial.next(0), Way::lent);
 }
 
 TEST(Lending, CountsWhatEveryoneDoes) {
