@@ -26,11 +26,12 @@ Weights weigh(const Traffic& traffic, const Costs& costs, bool crowded) {
 
 Way Lending::next(const Traffic& traffic, int receiver) {
   Sent& sent = this->sent(traffic);
-  if (sent.trial.due()) {
+  const std::size_t sizes = size_class(traffic.bytes);
+  if (sent.trial.due(sizes)) {
     const Weights weights = weigh(traffic, costs(traffic, sent, receiver), crowded_);
     sent.trial.weigh(weights.lent, weights.staged);
   }
-  return sent.trial.next(size_class(traffic.bytes));
+  return sent.trial.next(sizes);
 }
 
 Costs Lending::costs(const Traffic& traffic, const Sent& sent, int receiver) const {

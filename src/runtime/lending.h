@@ -67,8 +67,10 @@ class Trial {
     }
     return other();
   }
-  // Is it time to weigh?
-  bool due() const { return calls_ % kCallsPerLook == 0; }
+  // Is it time to weigh? What readers say lies in lines of theirs: seldom for short calls.
+  bool due(std::size_t size_class) const {
+    return size_class > kOneSlot || calls_ % kCallsPerLook == 0;
+  }
   // What a call takes, as far as it is known: 0 when it is not.
   void weigh(float lent, float staged) {
     if (lent == 0 || staged == 0) return;
@@ -82,26 +84,25 @@ class Trial {
   }
 
  private:
-  // The first trial comes soon, others so seldom that they cost 2% of the time.
-  static constexpr std::uint64_t kFirst = 5;
-  static constexpr float kShortest = 64;
-  static constexpr float kLongest = 8192;
-  static constexpr float kCost = 0.02F;
+  // The first trial comes soon, others so seldom that they cost 3% of the time.
+  static constexpr std::uint64_t kFirst = 3;
+  static constexpr float kShortest = 4;  // trials
+  static constexpr float kLongest = 512;
+  static constexpr float kCost = 0.03F;
   static constexpr std::uint64_t kCallsPerLook = 8;
   static constexpr float kClearlyLess = -0.1F;
+  static constexpr std::size_t kOneSlot = 4;  // of 128 KiB
 
-  // The first calls of a trial find the caches as this way has left them: it goes on until the other
-  // one has used all its slots twice.
+  // The first calls of a trial find the caches as this way has left them: it goes on when the other
+  // one has used all its slots.
   static std::uint64_t trial_calls(std::size_t size_class) {
-    constexpr std::uint64_t kMost = 2 * kSlots;
-    constexpr std::size_t kOneSlot = 4;  // 128 KiB
+    constexpr std::uint64_t kMost = kSlots + 2;
     const std::size_t doublings = size_class > kOneSlot ? size_class - kOneSlot : 0;
     return std::max<std::uint64_t>(2, kMost >> doublings);
   }
   std::uint64_t interval(std::uint64_t length) const {
     if (trial_end_ == 0) return kFirst;
-    const float cheap = static_cast<float>(length) * excess_ / kCost;
-    return static_cast<std::uint64_t>(std::clamp(cheap, kShortest, kLongest));
+    return length * static_cast<std::uint64_t>(std::clamp(excess_ / kCost, kShortest, kLongest));
   }
   Way other() const { return way_ == Way::lent ? Way::staged : Way::lent; }
 
