@@ -24,8 +24,8 @@ class CollectiveMeter : public Meter {
       : library_(library), largest_bytes_(largest_bytes) {}
   ~CollectiveMeter() override;
   std::string lacks(const Command& command) const override;
-  // Warms up, waits in a barrier, and times the iterations together; with the writing of their input
-  // where that is fresh.
+  // Warms up, waits in a barrier, and times the iterations together; with the writing of their
+  // input where that is fresh.
   Result<double> time(const Command& command) override;
   // Calls once, and compares every element of the output with what it must be.
   Status check(const Command& command) override;

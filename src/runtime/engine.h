@@ -14,14 +14,14 @@
 //   piece k of its own from every sender's post; reductions read all posts at once.
 //   Cost: one flag round; S staged, S read. Piece k + 1 is staged before piece k is taken.
 //   Blocks that are long enough (Reach::worth_mapping(), worth_reading()) and lie in allocated
-//   memory, or in any memory where peers can read each other's processes, are not staged: their
-//   place is posted, and they are taken from there; but see Exchange::find_place().
+//   memory are not staged: their place is posted, and they are taken from there. So may those in
+//   any memory be, where peers can read each other's processes: whichever took less (lending.h).
 //   Cost: two flag rounds; S read and written. The sender stays until all have taken; one that
 //   fails before says so, and who has taken then looks whether what it took was still kept.
 // barrier: one step of empty posts.
 // all_reduce, longer: up to 16 KiB (of two ranks) everyone stages its data and reduces everybody's;
-//   and where peers can read each other's processes, have a CPU each and none is in place, up to
-//   512 KiB (of two ranks) straight from the send buffers.
+//   and where peers can read each other's processes, have a CPU each and none is in place, maybe up
+//   to 512 KiB (of two ranks) straight from the send buffers.
 // all_reduce, large, and reduce among many: tiles in two phases. Everyone stages its tile; rank r
 //   reduces chunk r of it from all stages, into its result buffer (and its recv buffer); everyone,
 //   or the root, copies the other results.

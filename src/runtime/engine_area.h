@@ -139,7 +139,8 @@ struct alignas(kCacheLine) Staged {
 
 // Blocks that may be lent, of several kinds and classes of sizes: see lending.h.
 enum class Lent : std::uint8_t { pair, broadcast, gather, scatter, all_gather, all_to_all };
-inline constexpr std::size_t kLentKinds = 6;
+inline constexpr std::size_t kLentKinds =
+    std::size_t{1} + static_cast<std::size_t>(Lent::all_to_all);
 inline constexpr int kSizeClasses = 14;  // from 8 KiB on by factors of two
 
 // What a byte of them takes a rank, in ticks; 0 when it has taken none.
@@ -147,6 +148,7 @@ struct Taken {
   std::atomic<float> lent;
   std::atomic<float> staged;
 };
+static_assert(std::atomic<float>::is_always_lock_free);
 using TakenTable = std::array<std::array<Taken, kSizeClasses>, kLentKinds>;
 
 // Where a rank's buffers of an all-reduce lie, when both are allocated.

@@ -53,7 +53,8 @@ Status Exchange::run(const Operation& operation) {
   }
   outside_ = beside_ = staged_ = false;
   stage_took_ = kept_ = 0;
-  learns_ = !reduces_ && reach_.learns() && reach_.lends(flow_.largest, flow_.one_block);
+  learns_ =
+      !reduces_ && !trades_ && reach_.learns() && reach_.lends(flow_.largest, flow_.one_block);
   find_place(operation);
   first_step_ = board_.take_steps(pieces_);
   if (flow_.swaps()) board_.begin_swap();
@@ -77,16 +78,17 @@ void Exchange::cut(const Operation& operation) {
   store_ = flow_.largest * blocks >= kEngineStreamingBytes && !operation.in_place
                ? device::Store::streaming
                : device::Store::cached;
-  describe_traffic(operation.collective);
+  describe_traffic(operation);
 }
 
-void Exchange::describe_traffic(Collective collective) {
+void Exchange::describe_traffic(const Operation& operation) {
   const int others = board_.ranks() - 1;
   traffic_ = {.bytes = flow_.largest, .both_ways = flow_.swaps()};
   traffic_.senders = flow_.sender >= 0 ? 1 : flow_.swaps() ? board_.ranks() : others;
   traffic_.receivers = flow_.receiver >= 0 ? 1 : flow_.swaps() ? board_.ranks() : others;
   traffic_.takes = flow_.sender >= 0 ? 1 : others;
-  traffic_.kind = kind_of(collective);
+  traffic_.keeps = !operation.in_place;
+  traffic_.kind = kind_of(operation.collective);
 }
 
 Status Exchange::run_pieces(const Operation& operation) {
@@ -152,18 +154,23 @@ bool Exchange::lends() {
 
 // Of blocks that are much shorter than the longest, what they took tells little of that one.
 void Exchange::learn() {
-  const auto telling = [this](std::int64_t bytes) { return 2 * bytes >= flow_.largest; };
+  const auto telling = [this](const Block& block) { return 2 * block.bytes >= flow_.largest; };
   Lending& lending = reach_.lending();
-  if (flow_.sends && telling(flow_.own_largest)) {
-    lending.kept(traffic_, kept_);
+  const auto ranks = static_cast<std::size_t>(board_.ranks());
+  const auto self = static_cast<std::size_t>(board_.rank());
+  bool all_tell = flow_.sends;
+  for (std::size_t to = 0; all_tell && to < flow_.out.size(); ++to) {
+    all_tell = telling(flow_.out[to]) || (!flow_.one_block && to == self);
+  }
+  if (all_tell) {
+    if (traffic_.keeps) lending.kept(traffic_, kept_);
     if (place_.where == Where::slot) lending.staged(traffic_, stage_took_);
   }
-  for (int rank = 0; flow_.receives && rank < board_.ranks(); ++rank) {
-    const Sender& from = senders_[static_cast<std::size_t>(rank)];
+  for (std::size_t rank = 0; flow_.receives && rank < ranks; ++rank) {
+    const Sender& from = senders_[rank];
     // What was allocated is neither lent nor staged.
-    if (!from.open || from.base != nullptr || !telling(from.block.bytes)) continue;
-    lending.took(traffic_, from.staged ? Way::staged : Way::lent,
-                 from.took * flow_.largest / from.block.bytes);
+    if (!from.open || from.base != nullptr || !telling(from.block)) continue;
+    lending.took(traffic_, from.staged ? Way::staged : Way::lent, from.took, from.block.bytes);
   }
 }
 

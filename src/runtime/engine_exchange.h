@@ -83,7 +83,7 @@ class Exchange {
   void find_place(const Operation& operation);
   // Is it read out of this process?
   bool lends();
-  void describe_traffic(Collective collective);
+  void describe_traffic(const Operation& operation);
   // For the next calls.
   void learn();
   Status post(const Operation& operation, std::int64_t piece);
@@ -123,9 +123,9 @@ class Exchange {
   bool beside_ = false;   // and lies in memory of another rank of this process
   bool staged_ = false;   // something was staged
   bool learns_ = false;   // what copies take is measured, for the next calls' sake
-  std::int64_t stage_took_ = 0;
-  std::int64_t kept_ = 0;
-  Traffic traffic_;  // of the shape
+  std::int64_t stage_took_ = 0;  // to copy into slots, in ticks
+  std::int64_t kept_ = 0;        // to copy to the own output
+  Traffic traffic_;              // of the shape
   std::int64_t post_blocks_ = 0;
   std::int64_t table_bytes_ = 0;
   std::int64_t piece_bytes_ = 0;

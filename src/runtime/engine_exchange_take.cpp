@@ -85,9 +85,9 @@ Status Exchange::read_outside(const Operation& operation, int sender, const Bloc
       copy_block(crew_, to, from.base + block.offset, block.bytes, store_);
     }
   } else {
-    const std::int64_t start = ticks();
+    const std::int64_t start = learns_ ? ticks() : 0;
     TUTTI_TRY(reach_.take(sender, from.place, block, to));
-    from.took += ticks() - start;
+    if (learns_) from.took += ticks() - start;
   }
   // A sender that failed has told everybody why.
   return board_.revoked(sender, first_step_) ? board_.wait_failure(sender) : Status();

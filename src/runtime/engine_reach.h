@@ -35,11 +35,11 @@ class Reach {
   // `crowded`: more ranks than CPUs; all say the same.
   Reach(transport::Node& node, Board& board, Crew& crew, bool crowded);
 
-  // From how many bytes on a block is read where it lies: a system call and the kernel's look at
-  // each page cost as much as copying 8 KiB. And its sender waits for all readers, which with more
-  // ranks than CPUs costs more than a second copy of a long block. `one_block`: a sender has one.
-  // (4 ranks on 2 CPUs, copied and read: broadcast of 32 KiB 4.3 and 8.4 us, alltoall in blocks of
-  // 8 KiB 7.7 and 14.)
+  // From how many bytes on a block may be read where it lies: a system call and the kernel's look
+  // at each page cost as much as copying 8 KiB. And its sender waits for all readers, which with
+  // more ranks than CPUs costs more than a second copy of a long block. `one_block`: a sender has
+  // one. (4 ranks on 2 CPUs, copied and read: broadcast of 32 KiB 4.3 and 8.4 us, alltoall in
+  // blocks of 8 KiB 7.7 and 14.)
   std::int64_t worth_reading(bool one_block) const {
     if (!crowded_) return 8 << 10;
     return one_block ? 64 << 10 : 32 << 10;

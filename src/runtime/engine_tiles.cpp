@@ -73,16 +73,15 @@ bool Tiles::may_lend(std::int64_t bytes) const {
 
 void Tiles::learn(std::int64_t took, std::int64_t bytes) {
   // Where some lend and others, in place, do not, it tells of neither.
-  if (way_ == Way::lent && !all_lend()) return;
+  if (way_ == Way::lent && !all_lend_) return;
   float& cost = way_ == Way::lent ? class_->lent : class_->staged;
   cost = least(cost, static_cast<float>(took) / static_cast<float>(bytes));
 }
 
 // By the slowest. All ranks read the same numbers here, and had the same before.
 void Tiles::weigh() {
-  const Staged& own = staged(board_.mine(), 0);
-  float lent = own.lent;
-  float staged_cost = own.staged;
+  float lent = 0;
+  float staged_cost = 0;
   for (int rank = 0; rank < board_.ranks(); ++rank) {
     const Staged& theirs = staged(board_.area(rank), 0);
     if (theirs.lent == 0 || theirs.staged == 0) return;
@@ -107,7 +106,8 @@ Status Tiles::run_tiles(const Operation& operation) {
     }
     TUTTI_TRY(wait_staged(tile));
     if (class_ != nullptr) weigh();
-    if (tile == 0 && (short_ || all_lend())) return reduce_whole(operation);
+    if (tile == 0) all_lend_ = all_lend();
+    if (tile == 0 && (short_ || all_lend_)) return reduce_whole(operation);
     TUTTI_TRY(reduce_chunk(operation, tile));
     say_reduced(tile);
     TUTTI_TRY(wait_reduced(tile));
@@ -128,7 +128,12 @@ Status Tiles::reduce_whole(const Operation& operation) {
   auto* const recv = static_cast<std::byte*>(operation.recv);
   TUTTI_TRY(reduce(operation, whole, read_bytes(board_.ranks()), recv, store_, nullptr));
   say_reduced(tiles_ - 1);
-  return lends_ ? wait_reduced(tiles_ - 1) : Status();
+  if (!lends_) return {};
+  // This wait is not what other ranks cost, but what this way does: it counts.
+  const std::int64_t waited = waited_;
+  TUTTI_TRY(wait_reduced(tiles_ - 1));
+  waited_ = waited;
+  return {};
 }
 
 template <typename Ready>

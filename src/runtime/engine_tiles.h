@@ -98,11 +98,12 @@ class Tiles {
   std::uint64_t step_ = 0;  // of the board, by which a failed rank revokes its buffers
   bool lends_ = false;      // the send buffer is read where it lies, and not staged
   Class* class_ = nullptr;  // of calls that learn which is better, the one that this is of
-  Way way_ = Way::staged;   // what those not in place do
+  Way way_ = Way::lent;     // what those not in place do
+  bool all_lend_ = false;
   std::int64_t waited_ = 0;  // in ticks, for the others
-  bool lent_ = false;       // sources are read from other processes
-  bool beside_ = false;     // a source lies in memory of another rank of this process
-  bool short_ = false;      // every rank reduces all of it
+  bool lent_ = false;        // sources are read from other processes
+  bool beside_ = false;      // a source lies in memory of another rank of this process
+  bool short_ = false;       // every rank reduces all of it
   std::int64_t tiles_ = 0;
   std::int64_t alignment_ = 1;
   device::Store store_ = device::Store::cached;

@@ -35,7 +35,7 @@ Way Lending::next(const Traffic& traffic, int receiver) {
 }
 
 Costs Lending::costs(const Traffic& traffic, const Sent& sent, int receiver) const {
-  Costs costs{.stage = sent.stage, .keep = sent.keep};
+  Costs costs{.stage = sent.stage, .keep = traffic.keeps ? sent.keep : 0};
   const auto ranks = static_cast<int>(tables_.size());
   for (int rank = 0; rank < ranks; ++rank) {
     if (rank == rank_ || (receiver >= 0 && rank != receiver)) continue;
@@ -59,10 +59,10 @@ void Lending::kept(const Traffic& traffic, std::int64_t took) {
   sent.keep = least(sent.keep, per_byte(took, traffic.bytes));
 }
 
-void Lending::took(const Traffic& traffic, Way way, std::int64_t took) {
+void Lending::took(const Traffic& traffic, Way way, std::int64_t took, std::int64_t bytes) {
   Taken& own = taken(rank_, traffic);
   std::atomic<float>& cost = way == Way::lent ? own.lent : own.staged;
-  cost.store(least(cost.load(std::memory_order_relaxed), per_byte(took, traffic.bytes)),
+  cost.store(least(cost.load(std::memory_order_relaxed), per_byte(took, bytes)),
              std::memory_order_relaxed);
 }
 

@@ -3,11 +3,11 @@
 //
 // No rule does: one copy by the kernel in place of two of ours is up to three times as fast on one
 // machine and eight times as slow on another, and slower on both if the block was written just
-// before (docs/decisions/0012). So the ranks measure what they do anyway, once in a while do the
+// before (docs/decisions/0015). So the ranks measure what they do anyway, once in a while do the
 // other, and senders choose what took less. Where a result would depend on it there is no choice:
 // the bits are the same either way.
 //
-// Lifetime: an engine's. One thread at a time; what peers read of it lies in their area.
+// Lifetime: an engine's. One thread at a time; what peers read of it lies in this rank's area.
 #pragma once
 
 #include <algorithm>
@@ -48,9 +48,11 @@ inline std::size_t size_class(std::int64_t bytes) {
 }
 
 // The least of recent measurements, 0 when there is none: an interruption makes one longer, and
-// nothing shorter. What is no longer true is forgotten within a dozen.
+// nothing shorter. What has become slower by half is known after four. One that is not positive
+// comes of CPUs whose clocks differ, and tells nothing.
 inline float least(float before, float measured) {
   constexpr float kRise = 1.125F;
+  if (!(measured > 0)) return before;
   return before == 0 ? measured : std::min(measured, before * kRise);
 }
 
@@ -59,61 +61,71 @@ class Trial {
  public:
   Way next(std::size_t size_class) {
     ++calls_;
-    const std::uint64_t length = trial_calls(size_class);
-    if (calls_ < trial_end_ + interval(length)) return way_;
-    if (++tried_ >= length) {
+    length_ = trial_calls(size_class);
+    if (tried_ == 0 && calls_ < trial_end_ + interval()) return way_;
+    if (++tried_ >= length_) {
       tried_ = 0;
       trial_end_ = calls_;
+      most_ = std::min(2 * most_, kMost);
     }
     return other();
   }
-  // Is it time to weigh? What readers say lies in lines of theirs: seldom for short calls.
+  // Is it time to weigh? What readers say lies in lines of theirs: seldom for short calls. Not in
+  // every eighth, which in an exchange among nine ranks would be with the same peer each time.
   bool due(std::size_t size_class) const {
+    constexpr std::uint64_t kCallsPerLook = 11;
     return size_class > kOneSlot || calls_ % kCallsPerLook == 0;
   }
-  // What a call takes, as far as it is known: 0 when it is not.
+  // What a call takes, as far as it is known: 0 when it is not. In a trial, and until its way is
+  // used to the caches again, too little is.
   void weigh(float lent, float staged) {
-    if (lent == 0 || staged == 0) return;
+    if (lent == 0 || staged == 0 || tried_ > 0 || calls_ < trial_end_ + length_) return;
     const bool is_lent = way_ == Way::lent;
+    weighed_ = true;
     excess_ = is_lent ? staged / lent - 1 : lent / staged - 1;
     if (excess_ > kClearlyLess) return;
     way_ = other();
     excess_ = 0;
-    tried_ = 0;
     trial_end_ = calls_;
+    most_ = kLeast;
   }
 
  private:
-  // The first trial comes soon, others so seldom that they cost 3% of the time.
-  static constexpr std::uint64_t kFirst = 3;
-  static constexpr float kShortest = 4;  // trials
-  static constexpr float kLongest = 512;
+  // The first trial comes soon, others so seldom that they cost 3% of the time, but no later than
+  // twice as long after the one before: what is known of the other way may be wrong. In lengths of
+  // a trial.
+  static constexpr std::uint64_t kFirst = 3;  // call
+  static constexpr float kLeast = 4;
+  static constexpr float kMost = 512;
   static constexpr float kCost = 0.03F;
-  static constexpr std::uint64_t kCallsPerLook = 8;
   static constexpr float kClearlyLess = -0.1F;
   static constexpr std::size_t kOneSlot = 4;  // of 128 KiB
 
   // The first calls of a trial find the caches as this way has left them: it goes on when the other
   // one has used all its slots.
   static std::uint64_t trial_calls(std::size_t size_class) {
-    constexpr std::uint64_t kMost = kSlots + 2;
+    constexpr std::uint64_t kLongest = kSlots + 2;
     const std::size_t doublings = size_class > kOneSlot ? size_class - kOneSlot : 0;
-    return std::max<std::uint64_t>(2, kMost >> doublings);
+    return std::max<std::uint64_t>(2, kLongest >> doublings);
   }
-  std::uint64_t interval(std::uint64_t length) const {
+  std::uint64_t interval() const {
     if (trial_end_ == 0) return kFirst;
-    return length * static_cast<std::uint64_t>(std::clamp(excess_ / kCost, kShortest, kLongest));
+    const float lengths = weighed_ ? std::clamp(excess_ / kCost, kLeast, most_) : most_;
+    return length_ * static_cast<std::uint64_t>(lengths);
   }
   Way other() const { return way_ == Way::lent ? Way::staged : Way::lent; }
 
   Way way_ = Way::lent;
+  bool weighed_ = false;
   std::uint64_t calls_ = 0;
-  std::uint64_t tried_ = 0;      // calls of the trial that is under way
+  std::uint64_t length_ = 0;     // of a trial
+  std::uint64_t tried_ = 0;      // calls of the one that is under way
   std::uint64_t trial_end_ = 0;  // the last call of the one before, or 0
   float excess_ = 0;             // of the other way's time over this one's, as last weighed
+  float most_ = kLeast;          // lengths until the next trial
 };
 
-// Of whom a call's time depends, for one that sends in it.
+// On whom a call's time depends, for one that sends in it.
 struct Traffic {
   Lent kind = Lent::pair;
   std::int64_t bytes = 0;  // of a block
@@ -121,6 +133,7 @@ struct Traffic {
   int receivers = 1;
   int takes = 1;           // blocks that one receiver takes
   bool both_ways = false;  // senders are receivers too
+  bool keeps = false;      // a sender copies a block of its own to its output
 };
 
 // What each part takes for a byte of a block, in ticks.
@@ -149,8 +162,8 @@ class Lending {
   // What it took this rank to copy all that it sends in a call to its slots, or to its output.
   void staged(const Traffic& traffic, std::int64_t took);
   void kept(const Traffic& traffic, std::int64_t took);
-  // What it took this rank to take a block.
-  void took(const Traffic& traffic, Way way, std::int64_t took);
+  // What it took this rank to take a block of so many bytes.
+  void took(const Traffic& traffic, Way way, std::int64_t took, std::int64_t bytes);
 
  private:
   struct Sent {
@@ -161,7 +174,7 @@ class Lending {
   Sent& sent(const Traffic& traffic) {
     return sent_[static_cast<std::size_t>(traffic.kind)][size_class(traffic.bytes)];
   }
-  // The slowest of those who read.
+  // The slowest of those who read, as far as that is known.
   Costs costs(const Traffic& traffic, const Sent& sent, int receiver) const;
 
   Taken& taken(int rank, const Traffic& traffic) const {

@@ -140,6 +140,7 @@ void PointToPoint::index_stream(std::size_t index) {
 void PointToPoint::start_transfer(Stream& stream) {
   stream.message = stream.lane = 0;
   stream.lent = nullptr;
+  stream.learns = !stream.done() && may_learn(stream.transfer());
   if (stream.done() || !stream.sends) return;
   const Transfer& transfer = stream.transfer();
   const transport::Caps& caps = stream.link->caps();
@@ -210,9 +211,9 @@ bool PointToPoint::send(Stream& stream) {
   }
   const std::span<std::byte> window = port.reserve(part.bytes);
   if (window.data() == nullptr) return false;
-  const std::int64_t start = reach_ != nullptr ? ticks() : 0;
+  const std::int64_t start = stream.learns ? ticks() : 0;
   device::copy(window.data(), data, part.bytes, device::Store::shared);
-  if (reach_ != nullptr) stream.took += ticks() - start;
+  if (stream.learns) stream.took += ticks() - start;
   port.commit(part.bytes, tag(transfer));
   next(stream);
   return true;
@@ -235,10 +236,10 @@ bool PointToPoint::receive(Stream& stream) {
   if (lies) return receive_from_place(stream, incoming);
   if (incoming.data() != place) {
     const auto whole = static_cast<std::int64_t>(transfer.bytes());
-    const std::int64_t start = reach_ != nullptr ? ticks() : 0;
+    const std::int64_t start = stream.learns ? ticks() : 0;
     device::copy(place, incoming.data(), part.bytes,
                  in_place_ ? device::Store::cached : store_for(whole));
-    if (reach_ != nullptr) stream.took += ticks() - start;
+    if (stream.learns) stream.took += ticks() - start;
   }
   port.release();
   next(stream);
@@ -267,7 +268,7 @@ void PointToPoint::next(Stream& stream) {
 }
 
 void PointToPoint::finish_transfer(Stream& stream) {
-  if (stream.took > 0) learn(stream);
+  if (stream.learns && stream.took > 0) learn(stream);
   ++stream.current;
   stream.way.reset();
   stream.took = 0;

@@ -25,6 +25,7 @@
 #include "runtime/call.h"
 #include "runtime/control.h"
 #include "runtime/engine_reach.h"
+#include "runtime/lending.h"
 #include "runtime/transfer.h"
 #include "runtime/waiter.h"
 #include "tutti/status.h"
@@ -90,6 +91,7 @@ class PointToPoint final : private Activity {
     // took to copy what there was of it so far, in ticks.
     std::optional<Way> way;
     std::int64_t took = 0;
+    bool learns = false;           // that counts
     std::uint64_t last_place = 0;  // of the items that were sent
 
     bool done() const { return current == items.size(); }

@@ -26,8 +26,8 @@ PointToPoint::Sent PointToPoint::send_place(Stream& stream) {
   if (!may_be_place(transfer, sizeof(ProcessPlace))) return Sent::copy_it;
   // Once for a transfer, however often its port is not ready.
   if (!stream.way) {
-    stream.way = may_learn(transfer) ? reach_->lending().next(traffic_of(stream), stream.peer)
-                                     : Way::lent;
+    stream.way =
+        stream.learns ? reach_->lending().next(traffic_of(stream), stream.peer) : Way::lent;
   }
   if (*stream.way == Way::staged) return Sent::copy_it;
   return tell(reach_->in_process(transfer.data));
@@ -58,12 +58,11 @@ Traffic PointToPoint::traffic_of(const Stream& stream) const {
 
 // Of the current transfer, which is over.
 void PointToPoint::learn(const Stream& stream) {
-  if (!may_learn(stream.transfer())) return;
   const Traffic traffic = traffic_of(stream);
   if (stream.sends) {
     reach_->lending().staged(traffic, stream.took);
   } else {
-    reach_->lending().took(traffic, stream.way.value_or(Way::staged), stream.took);
+    reach_->lending().took(traffic, stream.way.value_or(Way::staged), stream.took, traffic.bytes);
   }
 }
 

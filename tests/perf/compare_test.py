@@ -51,7 +51,7 @@ class Launches(unittest.TestCase):
                     [*peers.pinned(at, sys.executable), "-c",
                      "import os; print(*os.sched_getaffinity(0))"],
                     check=True, env=peers.environment(**{variable: str(rank)}),
-                    capture_output=True, text=True)
+                    capture_output=True, text=True, timeout=launch.TIMEOUT_S)
                 self.assertEqual(done.stdout, f"{cpus[rank // 2]}\n")
 
     def test_open_mpi(self):

@@ -99,7 +99,7 @@ TEST_P(ShortMismatch, SaysWhatCame) {
     std::vector<std::int32_t> data(100'000);
     if (c.rank() == 0) {
       (void)GetParam().call(c, data.data());
-      while (c.status().ok()) ::usleep(1000);  // tidy: allow usleep: until the other gives up
+      await_failure(c);
       return;
     }
     const Status status = c.recv(data.data(), 3, DataType::int32, 0);
@@ -128,7 +128,7 @@ TEST(ShortMessages, NameWhoIsLate) {
   run_threads(2, impatient(), [](Communicator& c) {
     meet(c);
     if (c.rank() == 1) {
-      while (c.status().ok()) ::usleep(1000);  // tidy: allow usleep: until the other gives up
+      await_failure(c);
       return;
     }
     std::int32_t value = 0;

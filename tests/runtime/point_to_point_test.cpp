@@ -274,7 +274,7 @@ TEST(PointToPointFailures, ALatePeerIsNamedAtTheDeadline) {
   run_threads(2, config, [](Communicator& c) {
     float value = 0;
     if (c.rank() == 1) {
-      while (c.status().ok()) ::usleep(1000);  // tidy: allow usleep: until the other gives up
+      await_failure(c);
       return;
     }
     const Status status = c.recv(&value, 1, DataType::float32, 1);
@@ -311,7 +311,7 @@ TEST(PointToPointFailures, AReceiverThatReadsNothingIsNamed) {
       EXPECT_TRUE(c.recv(values.data(), count, DataType::float32, 0).ok());
     }
     if (c.rank() != 0) {
-      while (c.status().ok()) ::usleep(1000);  // tidy: allow usleep: until the other gives up
+      await_failure(c);
       return;
     }
     const Status status = c.group([&] {

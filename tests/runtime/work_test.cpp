@@ -70,7 +70,7 @@ TEST(Work, OfNothingIsDone) {
 TEST(Work, AbortCancelsWhatRunsAndWhatWaits) {
   run_threads(2, quick_config(), [](Communicator& c) {
     if (c.rank() == 1) {
-      while (c.status().ok()) std::this_thread::yield();
+      await_failure(c);
       EXPECT_EQ(c.status().code(), Code::aborted);
       return;
     }

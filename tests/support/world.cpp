@@ -37,6 +37,14 @@ void run_threads(int size, const Config& config,
   for (std::thread& thread : threads) thread.join();
 }
 
+void await_failure(const Communicator& communicator) {
+  const Deadline deadline = Deadline::after_ms(30'000);
+  while (communicator.status().ok()) {
+    ASSERT_FALSE(deadline.passed()) << "rank " << communicator.rank() << " heard of no failure";
+    ::usleep(1000);  // tidy: allow usleep: until the news is here
+  }
+}
+
 std::string free_rendezvous() {
   const Result<SocketAddress> any = SocketAddress::parse("127.0.0.1", 0);
   const Result<Fd> listener = listen_tcp(*any);

@@ -18,6 +18,10 @@ Config quick_config();
 void run_threads(int size, const Config& config,
                  const std::function<void(Communicator& communicator)>& body);
 
+// Returns once another rank's failure has reached this one; one that does not within seconds is a
+// failure of the test.
+void await_failure(const Communicator& communicator);
+
 // A forked rank and how it ended.
 struct Exit {
   int status = 0;      // as waitpid gives it
