@@ -124,8 +124,10 @@ TEST(MemoryTest, ResultsAreBitwiseThoseOfOtherMemoryAmongProcesses) {
     Config config = quick_config();
     config.transports = {transport};
     for (const int ranks : {2, 3}) {
-      for (const Exit& exit :
-           run_processes(ranks, config, [&](Communicator& c) { return compare_all(c, seed); })) {
+      // ThreadSanitizer takes 25 s for it on two free cores.
+      constexpr int kTimeoutS = 240;
+      const auto body = [&](Communicator& c) { return compare_all(c, seed); };
+      for (const Exit& exit : run_processes(ranks, config, body, nullptr, kTimeoutS)) {
         EXPECT_EQ(exit.status, 0);
         EXPECT_EQ(exit.output, "") << transport << ", " << ranks << " ranks";
       }
