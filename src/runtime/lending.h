@@ -4,8 +4,7 @@
 // No rule does: one copy by the kernel in place of two of ours is up to three times as fast on one
 // machine and eight times as slow on another, and slower on both if the block was written just
 // before (docs/decisions/0015). So the ranks measure what they do anyway, once in a while do the
-// other, and senders choose what took less. Where a result would depend on it there is no choice:
-// the bits are the same either way.
+// other, and senders choose what took less. A result has the same bits either way.
 //
 // Lifetime: an engine's. One thread at a time; what peers read of it lies in this rank's area.
 #pragma once
@@ -174,7 +173,7 @@ class Lending {
   Sent& sent(const Traffic& traffic) {
     return sent_[static_cast<std::size_t>(traffic.kind)][size_class(traffic.bytes)];
   }
-  // The slowest of those who read, as far as that is known.
+  // The slowest of those who read; nothing while one of them has not done both.
   Costs costs(const Traffic& traffic, const Sent& sent, int receiver) const;
 
   Taken& taken(int rank, const Traffic& traffic) const {

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/deadline.h"
 #include "support/world.h"
 
 namespace tutti::test {
@@ -174,7 +175,9 @@ void expect_leaving_is_no_failure(const Config& config) {
     // Connects them.
     EXPECT_EQ(c.all_to_all(m.send.data(), m.recv.data(), 1, DataType::float32).message(), "");
     if (self == 2) {
-      left.wait();
+      const Deadline deadline = Deadline::after_ms(30'000);
+      while (!left.try_wait() && !deadline.passed()) std::this_thread::yield();
+      EXPECT_TRUE(left.try_wait()) << "rank 1 has not left";
       // Rank 0, asleep, looks around every 50 ms: would it take this for a failure?
       std::this_thread::sleep_for(std::chrono::milliseconds(150));
     }
