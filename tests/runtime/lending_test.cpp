@@ -373,10 +373,12 @@ TEST(Lending, ChangesNoResult) {
   Config config = quick_config();
   config.transports = {"shm"};
   for (const int ranks : {2, 3}) {
-    for (const Exit& exit : run_processes(ranks, config, [](Communicator& c) {
-           std::string wrong = all_reduces(c);
-           return wrong.empty() ? Moves(c).run() : wrong;
-         })) {
+    const auto body = [](Communicator& c) {
+      std::string wrong = all_reduces(c);
+      return wrong.empty() ? Moves(c).run() : wrong;
+    };
+    constexpr int kTimeoutS = 240;  // of ThreadSanitizer's
+    for (const Exit& exit : run_processes(ranks, config, body, nullptr, kTimeoutS)) {
       EXPECT_EQ(exit.status, 0);
       EXPECT_EQ(exit.output, "") << ranks << " ranks";
     }

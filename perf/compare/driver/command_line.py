@@ -53,7 +53,7 @@ def parser(description):
     what.add_argument("-f", "--factor", type=int, help="from size to size [8]")
     what.add_argument("-p", "--placements", type=chosen(PLACEMENTS, "placement"),
                       help="a list of out_of_place, in_place, and fresh: out of place, input "
-                      "written before every call, in the time of both [out_of_place,in_place]")
+                      "written before every call, which the time includes [out_of_place,in_place]")
     what.add_argument("--transport", type=chosen(TRANSPORTS, "transport"), default=["shm"],
                       help="between the ranks, a list [shm]")
     what.add_argument("--netns", action="store_true",
