@@ -83,14 +83,16 @@ class Waiter {
         node_.park(fds(), kSleepMs);
         node_.unpark();
         armed = false;
-        TUTTI_TRY(look_around(activity, deadline, blocked_on));
       } else if (const int yields = looks - patience_.spins;
                  yields <= patience_.yields && yields % kYieldsPerGlance != 0) {
         ::sched_yield();
       } else {
         if (!timed) deadline = Deadline::after_ms(timeout_ms_);
         timed = true;
-        TUTTI_TRY(look_around(activity, deadline, blocked_on));
+        if (Status ends = look_around(activity, deadline, blocked_on); !ends.ok()) {
+          // What came before a failure counts: a peer that had it may have gone on to that failure.
+          return pass() == Pass::done ? Status() : ends;
+        }
         if (yields <= patience_.yields) {
           ::sched_yield();
         } else {

@@ -1,4 +1,5 @@
 // Communicators out of communicators, and what a thousand of them leave behind: nothing.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -58,6 +59,27 @@ TEST(Split, ARankAloneHasACommunicatorToo) {
     EXPECT_EQ((*own)->size(), 1);
     EXPECT_EQ(sum_of_ranks(**own, 42), 42);
   });
+}
+
+// Once one rank has a communicator all have it, whatever becomes of it at once.
+std::string abort_copies(Communicator& c) {
+  for (int round = 0; round < 100; ++round) {
+    auto copy = c.duplicate();
+    if (!copy.ok()) return fmt::format("round {}: {}", round, copy.status().message());
+    if (c.rank() == round % c.size()) copy->abort();
+    if (copy->barrier().ok()) return fmt::format("round {}: nothing was aborted", round);
+  }
+  return "ok";
+}
+
+TEST(Split, AnAbortComesAfterWhatWasMade) {
+  run_threads(8, quick_config(), [](Communicator& c) { EXPECT_EQ(abort_copies(c), "ok"); });
+  for (const char* transport : {"shm", "tcp"}) {
+    Config config = quick_config();
+    config.transports = {transport};
+    const auto exits = run_processes(8, config, abort_copies);
+    for (const Exit& one : exits) EXPECT_EQ(one.output, "ok") << transport;
+  }
 }
 
 TEST(Split, BothGoOnAtTheSameTime) {
