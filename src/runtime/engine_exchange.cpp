@@ -83,19 +83,20 @@ void Exchange::cut(const Operation& operation) {
 
 void Exchange::describe_traffic(const Operation& operation) {
   const int others = board_.ranks() - 1;
-  traffic_ = {.bytes = flow_.largest, .both_ways = flow_.swaps()};
+  traffic_ = {.bytes = flow_.own_largest, .both_ways = flow_.swaps()};
   traffic_.senders = flow_.sender >= 0 ? 1 : flow_.swaps() ? board_.ranks() : others;
   traffic_.receivers = flow_.receiver >= 0 ? 1 : flow_.swaps() ? board_.ranks() : others;
   traffic_.takes = flow_.sender >= 0 ? 1 : others;
-  traffic_.keeps = !operation.in_place;
+  traffic_.keeps = !operation.in_place && !flow_.swaps();
   traffic_.kind = kind_of(operation.collective);
 }
 
 Status Exchange::run_pieces(const Operation& operation) {
   TUTTI_TRY(post(operation, 0));
-  const std::int64_t start = learns_ ? ticks() : 0;
+  const bool measures = learns_ && traffic_.keeps;
+  const std::int64_t start = measures ? ticks() : 0;
   keep_own(operation);
-  if (learns_) kept_ = ticks() - start;
+  if (measures) kept_ = ticks() - start;
   if (flow_.receives) {
     for (int rank = 0; rank < board_.ranks(); ++rank) senders_[static_cast<std::size_t>(rank)] = {};
   }
@@ -130,7 +131,7 @@ void Exchange::find_place(const Operation& operation) {
   place_ = {};
   // Blocks that are traded in place are overwritten before all have read them.
   if (!flow_.sends || scales_ || trades_) return;
-  const std::int64_t longest = flow_.largest;
+  const std::int64_t longest = flow_.own_largest;
   const bool reduces_alone = operation.collective == Collective::reduce && crew_.threads() == 1;
   if (reduces_alone && longest > kRootReduceBytes) return;
   if (longest >= reach_.worth_mapping(flow_.one_block)) {
@@ -139,12 +140,12 @@ void Exchange::find_place(const Operation& operation) {
       return;
     }
   }
-  if (reach_.lends(longest, flow_.one_block) && lends()) {
+  if (reach_.lends(longest, flow_.one_block) && chooses_to_lend()) {
     place_ = {.where = Where::process, .heap = {}, .process = reach_.in_process(operation.send)};
   }
 }
 
-bool Exchange::lends() {
+bool Exchange::chooses_to_lend() {
   // Who has to copy before it reduces has that done by the others, at the same time. (Of two ranks,
   // read and staged: reduce of 32 KiB 3.3 and 2.1 us, 512 KiB 60 and 34; reduce_scatter of 256 KiB
   // 62 and 36, 16 MiB 2.3 and 1.75 ms; of 4 ranks on 2 CPUs 5.5 and 4.2.)
@@ -152,25 +153,20 @@ bool Exchange::lends() {
   return !learns_ || reach_.lending().next(traffic_, flow_.receiver) == Way::lent;
 }
 
-// Of blocks that are much shorter than the longest, what they took tells little of that one.
 void Exchange::learn() {
-  const auto telling = [this](const Block& block) { return 2 * block.bytes >= flow_.largest; };
   Lending& lending = reach_.lending();
-  const auto ranks = static_cast<std::size_t>(board_.ranks());
-  const auto self = static_cast<std::size_t>(board_.rank());
-  bool all_tell = flow_.sends;
-  for (std::size_t to = 0; all_tell && to < flow_.out.size(); ++to) {
-    all_tell = telling(flow_.out[to]) || (!flow_.one_block && to == self);
-  }
-  if (all_tell) {
+  if (flow_.sends && reach_.lends(flow_.own_largest, flow_.one_block)) {
     if (traffic_.keeps) lending.kept(traffic_, kept_);
     if (place_.where == Where::slot) lending.staged(traffic_, stage_took_);
   }
-  for (std::size_t rank = 0; flow_.receives && rank < ranks; ++rank) {
-    const Sender& from = senders_[rank];
-    // What was allocated is neither lent nor staged.
-    if (!from.open || from.base != nullptr || !telling(from.block)) continue;
-    lending.took(traffic_, from.staged ? Way::staged : Way::lent, from.took, from.block.bytes);
+  if (!flow_.receives) return;
+  for (const Sender& from : senders_) {
+    // What was allocated is neither lent nor staged, and what is short tells little of long blocks.
+    if (!from.open || from.base != nullptr) continue;
+    if (!reach_.lends(from.block.bytes, flow_.one_block)) continue;
+    Traffic taken = traffic_;
+    taken.bytes = from.block.bytes;
+    lending.took(taken, from.staged ? Way::staged : Way::lent, from.took);
   }
 }
 

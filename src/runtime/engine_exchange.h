@@ -82,7 +82,7 @@ class Exchange {
   // Sending.
   void find_place(const Operation& operation);
   // Is it read out of this process?
-  bool lends();
+  bool chooses_to_lend();
   void describe_traffic(const Operation& operation);
   // For the next calls.
   void learn();

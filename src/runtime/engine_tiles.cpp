@@ -72,8 +72,8 @@ bool Tiles::may_lend(std::int64_t bytes) const {
 }
 
 void Tiles::learn(std::int64_t took, std::int64_t bytes) {
-  // Where some lend and others, in place, do not, it tells of neither.
-  if (way_ == Way::lent && !all_lend_) return;
+  // All of them in place: what none may lend was staged, whatever the way.
+  if (way_ == Way::lent && lenders_ == 0) return;
   float& cost = way_ == Way::lent ? class_->lent : class_->staged;
   cost = least(cost, static_cast<float>(took) / static_cast<float>(bytes));
 }
@@ -106,8 +106,8 @@ Status Tiles::run_tiles(const Operation& operation) {
     }
     TUTTI_TRY(wait_staged(tile));
     if (class_ != nullptr) weigh();
-    if (tile == 0) all_lend_ = all_lend();
-    if (tile == 0 && (short_ || all_lend_)) return reduce_whole(operation);
+    if (tile == 0) lenders_ = count_lenders();
+    if (tile == 0 && (short_ || lenders_ == board_.ranks())) return reduce_whole(operation);
     TUTTI_TRY(reduce_chunk(operation, tile));
     say_reduced(tile);
     TUTTI_TRY(wait_reduced(tile));
@@ -116,11 +116,12 @@ Status Tiles::run_tiles(const Operation& operation) {
   return {};
 }
 
-bool Tiles::all_lend() {
+int Tiles::count_lenders() {
+  int lenders = 0;
   for (int rank = 0; rank < board_.ranks(); ++rank) {
-    if (staged(board_.area(rank), 0).place.process == 0) return false;
+    lenders += staged(board_.area(rank), 0).place.process == 0 ? 0 : 1;
   }
-  return true;
+  return lenders;
 }
 
 Status Tiles::reduce_whole(const Operation& operation) {

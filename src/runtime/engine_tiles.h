@@ -32,7 +32,7 @@ class Tiles {
   // An all_reduce, all of it by every rank, when it is short or all lend their send buffers. A
   // stage is rewritten two tiles later; its owner gets there only after everyone has staged the
   // tile in between, and each rank does that after it has read the earlier one.
-  bool all_lend();
+  int count_lenders();
   // Of calls that may lend: all ranks choose alike, by what all say that the last ones took them.
   bool may_lend(std::int64_t bytes) const;
   void weigh();
@@ -99,7 +99,7 @@ class Tiles {
   bool lends_ = false;      // the send buffer is read where it lies, and not staged
   Class* class_ = nullptr;  // of calls that learn which is better, the one that this is of
   Way way_ = Way::lent;     // what those not in place do
-  bool all_lend_ = false;
+  int lenders_ = 0;
   std::int64_t waited_ = 0;  // in ticks, for the others
   bool lent_ = false;        // sources are read from other processes
   bool beside_ = false;      // a source lies in memory of another rank of this process

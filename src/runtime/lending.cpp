@@ -42,7 +42,7 @@ Costs Lending::costs(const Traffic& traffic, const Sent& sent, int receiver) con
     const Taken& theirs = taken(rank, traffic);
     const float read = theirs.lent.load(std::memory_order_relaxed);
     const float take = theirs.staged.load(std::memory_order_relaxed);
-    if (read == 0 || take == 0) return {};
+    if (read == 0 || take == 0) continue;
     costs.read = std::max(costs.read, read);
     costs.take = std::max(costs.take, take);
   }
@@ -59,10 +59,10 @@ void Lending::kept(const Traffic& traffic, std::int64_t took) {
   sent.keep = least(sent.keep, per_byte(took, traffic.bytes));
 }
 
-void Lending::took(const Traffic& traffic, Way way, std::int64_t took, std::int64_t bytes) {
+void Lending::took(const Traffic& traffic, Way way, std::int64_t took) {
   Taken& own = taken(rank_, traffic);
   std::atomic<float>& cost = way == Way::lent ? own.lent : own.staged;
-  cost.store(least(cost.load(std::memory_order_relaxed), per_byte(took, bytes)),
+  cost.store(least(cost.load(std::memory_order_relaxed), per_byte(took, traffic.bytes)),
              std::memory_order_relaxed);
 }
 

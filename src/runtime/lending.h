@@ -127,7 +127,7 @@ class Trial {
 // On whom a call's time depends, for one that sends in it.
 struct Traffic {
   Lent kind = Lent::pair;
-  std::int64_t bytes = 0;  // of a block
+  std::int64_t bytes = 0;  // of a block: of several, the longest that is sent
   int senders = 1;
   int receivers = 1;
   int takes = 1;           // blocks that one receiver takes
@@ -161,8 +161,8 @@ class Lending {
   // What it took this rank to copy all that it sends in a call to its slots, or to its output.
   void staged(const Traffic& traffic, std::int64_t took);
   void kept(const Traffic& traffic, std::int64_t took);
-  // What it took this rank to take a block of so many bytes.
-  void took(const Traffic& traffic, Way way, std::int64_t took, std::int64_t bytes);
+  // What it took this rank to take a block.
+  void took(const Traffic& traffic, Way way, std::int64_t took);
 
  private:
   struct Sent {
@@ -173,7 +173,7 @@ class Lending {
   Sent& sent(const Traffic& traffic) {
     return sent_[static_cast<std::size_t>(traffic.kind)][size_class(traffic.bytes)];
   }
-  // The slowest of those who read; nothing while one of them has not done both.
+  // The slowest of those who have read both; in an uneven call some have shorter blocks.
   Costs costs(const Traffic& traffic, const Sent& sent, int receiver) const;
 
   Taken& taken(int rank, const Traffic& traffic) const {

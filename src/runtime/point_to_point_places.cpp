@@ -62,7 +62,7 @@ void PointToPoint::learn(const Stream& stream) {
   if (stream.sends) {
     reach_->lending().staged(traffic, stream.took);
   } else {
-    reach_->lending().took(traffic, stream.way.value_or(Way::staged), stream.took, traffic.bytes);
+    reach_->lending().took(traffic, stream.way.value_or(Way::staged), stream.took);
   }
 }
 
@@ -76,14 +76,14 @@ bool PointToPoint::may_be_place(const Transfer& transfer, std::size_t bytes) con
 }
 
 bool PointToPoint::receive_from_place(Stream& stream, std::span<const std::byte> incoming) {
-  const std::int64_t start = ticks();
+  const std::int64_t start = stream.learns ? ticks() : 0;
   if (Status status = fetch(stream, incoming); !status.ok()) {
     error_ = waiter_.peer_failed(std::move(status));
     return true;
   }
   if (incoming.size() == sizeof(ProcessPlace)) {
     stream.way = Way::lent;
-    stream.took = ticks() - start;
+    if (stream.learns) stream.took = ticks() - start;
   }
   stream.link->recv_port(0).release();
   finish_transfer(stream);
