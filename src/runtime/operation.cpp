@@ -45,8 +45,16 @@ Status check_reduction(const Operation& operation) {
 
 // Elements up to the end of the last block; an error for counts or offsets that make no sense.
 Result<std::int64_t> reach(const Operation& operation, const Blocks& blocks, int size) {
-  const std::int64_t limit = std::numeric_limits<std::ptrdiff_t>::max() / operation.element_bytes();
+  constexpr auto kMostBytes = std::numeric_limits<std::ptrdiff_t>::max();
   std::int64_t end = 0;
+  // Of equal blocks, one after the other, there are as many as ranks: they are not gone through.
+  if (std::int64_t bytes = 0; blocks.counts.empty() && blocks.offsets.empty() &&
+                              !__builtin_mul_overflow(operation.count, std::int64_t{size}, &end) &&
+                              !__builtin_mul_overflow(end, operation.element_bytes(), &bytes)) {
+    return end;
+  }
+  end = 0;
+  const std::int64_t limit = kMostBytes / operation.element_bytes();
   std::int64_t next = 0;
   for (int r = 0; r < size; ++r) {
     const auto at = static_cast<std::size_t>(r);
@@ -242,8 +250,11 @@ Status prepare(Operation& operation, int rank, int size) {
   if (!needs_send(operation, rank)) send = {};
   if (!needs_recv(operation, rank)) recv = {};
   if (operation.uneven) {
-    const auto counts = operation.shared_counts();
-    operation.count = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+    operation.count = 0;
+    for (const std::int64_t count : operation.shared_counts()) {
+      if (!__builtin_add_overflow(operation.count, count, &operation.count)) continue;
+      return invalid(operation, "the counts add up to more than an address space holds");
+    }
   }
   return check_buffers(operation, rank, send, recv, size);
 }
