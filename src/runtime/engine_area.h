@@ -19,8 +19,10 @@ namespace tutti::runtime {
 using transport::kCacheLine;
 
 // What one rank posts in a step, and how many steps may be under way: fewer where posts need slots.
+// Those are cut out of units, as many as the post takes: see transport/unit_ring.h.
 inline constexpr std::size_t kSlotBytes = 128 * 1024;
-inline constexpr int kSlots = 8;
+inline constexpr std::size_t kSlotUnitBytes = 32 * 1024;
+inline constexpr std::size_t kSlotUnits = 32;
 inline constexpr int kLines = 64;
 inline constexpr std::size_t kNoteBytes = 4096;
 inline constexpr int kSwapNotes = 8;
@@ -43,7 +45,7 @@ inline constexpr std::int64_t kEngineAlignmentBytes = 64;
 inline constexpr std::int64_t kEngineStreamingBytes = 8 << 20;
 
 // Where the data of a post lies.
-enum class Where : std::uint64_t {
+enum class Where : std::uint32_t {
   line,     // in the post's own cache line
   note,     // in the line's note
   swap,     // in a swap note
@@ -66,6 +68,7 @@ struct alignas(kCacheLine) PostLine {
   std::atomic<std::uint64_t> step;
   std::uint64_t tag;  // like all below, written before the step
   Where where;
+  std::uint32_t unit;  // at which its slot begins, if it has one
   std::byte data[kInlineBytes];
 };
 static_assert(sizeof(PostLine) == kCacheLine);
@@ -178,7 +181,7 @@ struct EngineArea {
   alignas(kCacheLine) TakenTable taken;
   alignas(4096) Note note[kLines];
   Note swap_note[kSwapNotes];
-  alignas(4096) std::byte slot[kSlots][kSlotBytes];
+  alignas(4096) std::byte slot_unit[kSlotUnits][kSlotUnitBytes];
   alignas(kCacheLine) std::byte stage[2][kTileBytes];
   alignas(kCacheLine) std::byte result[2][kTileBytes / 2 + kCacheLine];
 

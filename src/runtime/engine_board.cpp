@@ -38,13 +38,20 @@ std::uint64_t Board::take_steps(std::int64_t count) {
   return first;
 }
 
-Status Board::claim(std::uint64_t step, Where where) {
+Status Board::claim(std::uint64_t step, Where where, std::int64_t slot_bytes) {
   std::uint64_t& line = line_held_[step % kLines];
-  std::uint64_t& slot = slot_held_[step % kSlots];
-  const std::uint64_t last = where == Where::slot ? std::max(line, slot) : line;
+  if (where != Where::slot) {
+    if (consumed_ < line) TUTTI_TRY(wait_consumed(line));
+    line = step;
+    return {};
+  }
+  const auto units = transport::units_of(static_cast<std::size_t>(slot_bytes), kSlotUnitBytes);
+  const std::uint32_t at = slots_.place(units);
+  const std::uint64_t last = std::max(line, slots_.last_in(at, units));
   if (consumed_ < last) TUTTI_TRY(wait_consumed(last));
   line = step;
-  if (where == Where::slot) slot = step;
+  slots_.take(at, units, step);
+  mine().line_of(step).unit = at;
   return {};
 }
 

@@ -9,10 +9,10 @@
 //   post:     claim(), fill it; publish().         One line written, and a note or a slot.
 //   take:     wait(), data(); in the end consume().  One transfer of the line from core to core.
 //
-// A line and its note serve the steps s, s + kLines, ..., and a slot s, s + kSlots, ...: claim()
-// waits until all have consumed the step that was in it last. That all have is mostly known without
-// a look: whoever posts step s has consumed all before s - 1 (it may post one step ahead, no more).
-// Swap notes (engine_area.h) go by the number of swaps, and need no claim.
+// A line and its note serve the steps s, s + kLines, ..., and slots take turns in their memory:
+// claim() waits until all have consumed the step that was there last. That all have is mostly known
+// without a look: whoever posts step s has consumed all before s - 1 (it may post one step ahead,
+// no more). Swap notes (engine_area.h) go by the number of swaps, and need no claim.
 //
 // Lifetime: an engine's. One thread at a time. No allocation, lock or system call but a wait's.
 #pragma once
@@ -28,6 +28,7 @@
 #include "runtime/waiter.h"
 #include "transport/doorbell.h"
 #include "transport/node.h"
+#include "transport/unit_ring.h"
 #include "tutti/status.h"
 
 namespace tutti::runtime {
@@ -53,9 +54,9 @@ class Board {
   // This call is a swap: all ranks post in it, and wait for all.
   void begin_swap() { ++swaps_; }
 
-  // Returns once this rank's line and note of the step are free, and its slot, if that is to be
-  // used.
-  Status claim(std::uint64_t step, Where where);
+  // Returns once this rank's line and note of the step are free, and so many bytes of a slot, if
+  // that is to be used.
+  Status claim(std::uint64_t step, Where where, std::int64_t slot_bytes = 0);
   // Puts up what the line, the note or the slot holds, and wakes who sleeps.
   void publish(std::uint64_t step, Where where);
   // Puts up a message that fits the line. REQUIRES: bytes <= kInlineBytes.
@@ -84,7 +85,7 @@ class Board {
     return areas_[static_cast<std::size_t>(rank)]->line_of(step);
   }
   // Where the data of a rank's post of the step lies, or its table if the data is elsewhere; that
-  // of a swap, which is this call, or some calls ahead.
+  // of a swap, which is this call, or some calls ahead. A slot must be claimed, or waited for.
   std::byte* room(int rank, std::uint64_t step, Where where, std::uint64_t ahead = 0) const {
     EngineArea& of_rank = *areas_[static_cast<std::size_t>(rank)];
     switch (where) {
@@ -95,7 +96,7 @@ class Board {
       case Where::swap:
         return of_rank.swap_note[(swaps_ + ahead) % kSwapNotes].data;
       default:
-        return of_rank.slot[(step + ahead) % kSlots];
+        return of_rank.slot_unit[of_rank.line_of(step).unit];
     }
   }
   // Takes a note of this rank's back from who read it last, before it is filled with so many bytes
@@ -162,9 +163,9 @@ class Board {
   std::uint64_t swaps_ = 0;         // so far
   std::uint64_t consumed_ = 0;      // all are known to have consumed it
   std::uint64_t told_ = 0;          // what this rank said last that it has consumed
-  // The last step that each of this rank's lines, with their notes, and slots held.
+  // The last step that each of this rank's lines, with their notes, held, and its slots.
   std::array<std::uint64_t, kLines> line_held_{};
-  std::array<std::uint64_t, kSlots> slot_held_{};
+  transport::UnitRing slots_{kSlotUnits};
 };
 
 template <typename PassFn>

@@ -183,15 +183,17 @@ Status Exchange::post(const Operation& operation, std::int64_t piece) {
 }
 
 Status Exchange::post_place(std::uint64_t step) {
-  TUTTI_TRY(board_.claim(step, table_bytes_ > 0 ? Where::slot : Where::line));
+  TUTTI_TRY(board_.claim(step, table_bytes_ > 0 ? Where::slot : Where::line, table_bytes_));
   EngineArea& own = board_.mine();
   if (place_.where == Where::heap) {
     write_line(own.line_of(step), place_.heap);
   } else {
     write_line(own.line_of(step), place_.process);
   }
-  std::memcpy(board_.room(board_.rank(), step, Where::slot), flow_.out.data(),
-              static_cast<std::size_t>(table_bytes_));
+  if (table_bytes_ > 0) {
+    std::memcpy(board_.room(board_.rank(), step, Where::slot), flow_.out.data(),
+                static_cast<std::size_t>(table_bytes_));
+  }
   board_.publish(step, place_.where);
   return {};
 }
@@ -204,7 +206,7 @@ Status Exchange::post_data(const Operation& operation, std::int64_t piece) {
   const std::uint64_t at = step(piece);
   const std::int64_t bytes = post_bytes();
   const Where where = room_for(bytes, flow_.swaps());
-  TUTTI_TRY(board_.claim(at, where));
+  TUTTI_TRY(board_.claim(at, where, bytes));
   EngineArea& own = board_.mine();
   std::byte* const to = board_.room(board_.rank(), at, where);
   if (piece == 0 && table_bytes_ > 0) {

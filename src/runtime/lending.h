@@ -103,9 +103,13 @@ class Trial {
   // The first calls of a trial find the caches as this way has left them: it goes on when the other
   // one has used all its slots.
   static std::uint64_t trial_calls(std::size_t size_class) {
-    constexpr std::uint64_t kLongest = kSlots + 2;
-    const std::size_t doublings = size_class > kOneSlot ? size_class - kOneSlot : 0;
-    return std::max<std::uint64_t>(2, kLongest >> doublings);
+    constexpr std::size_t kOneUnit = 1;  // of 16 to 32 KiB
+    constexpr std::uint64_t kSlots = kSlotUnits * kSlotUnitBytes / kSlotBytes;
+    if (size_class > kOneSlot) {
+      return std::max<std::uint64_t>(2, (kSlots + 2) >> (size_class - kOneSlot));
+    }
+    const std::size_t doublings = size_class > kOneUnit ? size_class - kOneUnit : 0;
+    return std::max(kSlots, kSlotUnits >> doublings) + 2;
   }
   std::uint64_t interval() const {
     if (trial_end_ == 0) return kFirst;

@@ -3,7 +3,8 @@
 // A single producer and a single consumer pass messages along a ring of lines. The producer stamps
 // a line with the message's number and length, and the consumer polls exactly that line; the
 // message's tag and up to kInlineBytes travel in it, so a small message costs one line transfer. A
-// longer one lies in the line's note, and one that is longer still in one of a few slots. Credits
+// longer one lies in the line's note, and one that is longer still in a slot, which is cut out of
+// units (unit_ring.h) and begins where the line says. Credits
 // come back through one counter that only the consumer writes, and that the producer reads only
 // when it has run out: in steady state neither side touches a line that the other is polling.
 //
@@ -21,11 +22,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "transport/node.h"
 #include "transport/port.h"
 #include "transport/transport.h"
+#include "transport/unit_ring.h"
 
 namespace tutti::transport {
 
@@ -86,9 +87,19 @@ constexpr std::size_t line_stride(const Caps& caps) {
 constexpr std::size_t slot_stride(const Caps& caps) {
   return whole_lines(caps.slot_bytes);
 }
+// Of which a slot has eight, or fewer where that leaves no whole lines.
+constexpr std::size_t unit_bytes(const Caps& caps) {
+  const std::size_t lines = slot_stride(caps) / kCacheLine;
+  std::size_t units = 8;
+  while (lines % units != 0) --units;
+  return lines / units * kCacheLine;
+}
+// A message that does not fit before the end of the slots leaves up to one unused.
+constexpr std::size_t slots_bytes(const Caps& caps) {
+  return (static_cast<std::size_t>(caps.slots) + 1) * slot_stride(caps);
+}
 constexpr std::size_t ring_bytes(const Caps& caps) {
-  const std::size_t bytes = sizeof(RingHeader) + kRingLines * line_stride(caps) +
-                            static_cast<std::size_t>(caps.slots) * slot_stride(caps);
+  const std::size_t bytes = sizeof(RingHeader) + kRingLines * line_stride(caps) + slots_bytes(caps);
   return (bytes + alignof(RingHeader) - 1) / alignof(RingHeader) * alignof(RingHeader);
 }
 // Bytes of one direction between two ranks, whole pages: NodeLayout::link_bytes.
@@ -106,6 +117,7 @@ struct RingView {
   RingHeader* header = nullptr;
   std::byte* lines = nullptr;
   std::byte* slots = nullptr;
+  std::size_t unit_bytes = 0;
   Caps caps;
 
   // The ring of `lane` in a link area of at least link_area_bytes(lane + 1, caps).
@@ -113,18 +125,14 @@ struct RingView {
   RingLine* line(std::uint32_t index) const {
     return reinterpret_cast<RingLine*>(lines + index * line_stride(caps));
   }
-  // Of a message of the line, in that slot if it lies in one.
-  std::byte* data(std::uint32_t index, std::uint32_t slot, Room room) const {
+  // Of a message of the line, which begins at that unit if it lies in a slot.
+  std::byte* data(std::uint32_t index, std::uint32_t unit, Room room) const {
     RingLine* const at = line(index);
     if (room == Room::line) return at->payload;
-    return room == Room::note ? reinterpret_cast<std::byte*>(at + 1)
-                              : slots + slot * slot_stride(caps);
+    return room == Room::note ? reinterpret_cast<std::byte*>(at + 1) : slots + unit * unit_bytes;
   }
   std::uint32_t next_line(std::uint32_t index) const {
     return index + 1 == kRingLines ? 0 : index + 1;
-  }
-  std::uint32_t next_slot(std::uint32_t slot) const {
-    return slot + 1 == static_cast<std::uint32_t>(caps.slots) ? 0 : slot + 1;
   }
 };
 
@@ -136,7 +144,7 @@ class SlotSender final : public SendPort {
         receiver_(receiver),
         node_(node),
         peer_local_(peer_local),
-        held_(static_cast<std::size_t>(ring.caps.slots)) {}
+        units_(slots_bytes(ring.caps) / ring.unit_bytes) {}
 
   std::span<std::byte> reserve(std::size_t bytes) override;
   void commit(std::size_t bytes, std::uint64_t tag) override;
@@ -147,17 +155,23 @@ class SlotSender final : public SendPort {
   PortState state() const override;
 
  private:
+  // A place for a message: units of a slot, or none.
+  struct Window {
+    Room room = Room::line;
+    std::uint32_t at = 0;
+    std::uint32_t units = 0;
+  };
   Room room_for(std::size_t bytes) const;
-  std::uint64_t last_in(Room room) const;
+  Window window_for(std::size_t bytes) const;
+  std::uint64_t last_in(const Window& window) const;
 
   RingView ring_;
   const EndLine& receiver_;
   Node& node_;
   int peer_local_;
-  std::uint32_t line_ = 0;           // the next message's
-  std::uint32_t slot_ = 0;           // of the next message in a slot
-  Room room_ = Room::line;           // of the reserved window
-  std::vector<std::uint64_t> held_;  // by slot, the last message in it
+  std::uint32_t line_ = 0;  // the next message's
+  Window window_;           // that is reserved
+  UnitRing units_;          // of the slots
   std::uint64_t sent_ = 0;
   std::uint64_t released_ = 0;  // the consumer's counter as last seen
 };
@@ -181,7 +195,6 @@ class SlotReceiver final : public RecvPort {
   Node& node_;
   int peer_local_;
   std::uint32_t line_ = 0;
-  std::uint32_t slot_ = 0;
   std::uint64_t received_ = 0;
 };
 

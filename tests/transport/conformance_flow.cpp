@@ -269,13 +269,15 @@ TEST_P(Conformance, AKilledPeerIsSeenOrHarmsNobody) {
           }));
           return;
         }
-        for (int i = 0; i < end.link().caps().slots; ++i) {
+        int sent = 0;
+        for (; sent < 1000; ++sent) {
           const auto window = out.reserve(100);
-          ASSERT_NE(window.data(), nullptr);
+          if (window.data() == nullptr) break;
           fill_pattern(window, 7);
           out.commit(100, 0);
         }
-        EXPECT_EQ(out.reserve(100).data(), nullptr);
+        EXPECT_GE(sent, end.link().caps().slots);
+        EXPECT_LT(sent, 1000) << "nobody gives credit any more";
         EXPECT_EQ(in.peek().data(), nullptr);
         EXPECT_EQ(in.state(), PortState::open) << "nobody closed this link in good order";
       },

@@ -126,8 +126,9 @@ TEST_F(SlotRingTest, HasAsManyCreditsAsSlotsAndMoreOfSmallMessages) {
   const auto second = connect(node1_, 0);
   SendPort& out = first->send_port(0);
   RecvPort& in = second->recv_port(0);
+  // One more than slots, where none is left unused at the end of their memory.
   std::uint64_t sent = 0;
-  for (; sent < static_cast<std::uint64_t>(kCaps.slots); ++sent) {
+  for (; sent <= static_cast<std::uint64_t>(kCaps.slots); ++sent) {
     ASSERT_TRUE(send_pattern(out, 200, sent));
   }
   const auto small = out.reserve(4);
@@ -142,6 +143,68 @@ TEST_F(SlotRingTest, HasAsManyCreditsAsSlotsAndMoreOfSmallMessages) {
   EXPECT_NE(out.reserve(200).data(), nullptr);
   for (std::uint64_t key = 1; key < sent; ++key) expect_pattern(in, 200, key);
   expect_pattern(in, 4, sent);
+}
+
+TEST_F(SlotRingTest, ShorterMessagesThanSlotsAreMore) {
+  const auto first = connect(node0_, 1);
+  const auto second = connect(node1_, 0);
+  SendPort& out = first->send_port(0);
+  RecvPort& in = second->recv_port(0);
+  constexpr std::size_t kHalf = 100;  // two units of four
+  static_assert(unit_bytes(kCaps) == 64 && slots_bytes(kCaps) == 16 * 64);
+  for (std::uint64_t key = 0; key < 8; ++key) ASSERT_TRUE(send_pattern(out, kHalf, key)) << key;
+  EXPECT_FALSE(send_pattern(out, kHalf, 8));
+  expect_pattern(in, kHalf, 0);
+  EXPECT_TRUE(send_pattern(out, kHalf, 8));
+  EXPECT_FALSE(send_pattern(out, kHalf, 9));
+  for (std::uint64_t key = 1; key < 9; ++key) expect_pattern(in, kHalf, key);
+}
+
+// However few units are left before the end, as many messages as slots get ahead of the receiver.
+TEST_F(SlotRingTest, NoPlaceInTheRingCostsACredit) {
+  const auto first = connect(node0_, 1);
+  const auto second = connect(node1_, 0);
+  SendPort& out = first->send_port(0);
+  RecvPort& in = second->recv_port(0);
+  std::uint64_t sent = 0;
+  std::uint64_t received = 0;
+  for (int round = 0; round < 40; ++round) {
+    const std::size_t shift = round % 3 == 0 ? 65 : 129;  // by two units or three
+    ASSERT_TRUE(send_pattern(out, shift, sent++));
+    expect_pattern(in, shift, received++);
+    for (int i = 0; i < kCaps.slots; ++i) ASSERT_TRUE(send_pattern(out, 200, sent++)) << round;
+    for (int i = 0; i < kCaps.slots; ++i) expect_pattern(in, 200, received++);
+  }
+}
+
+TEST_F(SlotRingTest, AWindowThatGrowsPastTheEndKeepsWhatWasWritten) {
+  const auto first = connect(node0_, 1);
+  const auto second = connect(node1_, 0);
+  SendPort& out = first->send_port(0);
+  RecvPort& in = second->recv_port(0);
+  for (std::uint64_t key = 0; key < 7; ++key) {
+    ASSERT_TRUE(send_pattern(out, 100, key));
+    expect_pattern(in, 100, key);
+  }
+  const auto window = out.reserve(100);
+  fill_pattern(window, 7);
+  const auto grown = out.reserve(200);
+  ASSERT_NE(grown.data(), nullptr);
+  EXPECT_LT(grown.data(), window.data()) << "there are two units left, and it needs four";
+  EXPECT_EQ(find_damage(grown.first(100), 7), -1);
+  fill_pattern(grown, 8);
+  EXPECT_EQ(out.reserve(100).data(), grown.data());
+  out.commit(200, pattern_tag(8));
+  expect_pattern(in, 200, 8);
+}
+
+TEST_F(SlotRingTest, UnitsAreWholeLinesAndPartsOfASlot) {
+  EXPECT_EQ(unit_bytes(kSlotCaps), 16384U);
+  for (std::size_t bytes = 1; bytes < 2000; ++bytes) {
+    const Caps caps{.slot_bytes = bytes, .slots = 1};
+    EXPECT_EQ(unit_bytes(caps) % kCacheLine, 0U) << bytes;
+    EXPECT_EQ(slot_stride(caps) % unit_bytes(caps), 0U) << bytes;
+  }
 }
 
 TEST_F(SlotRingTest, MessagesThatNeedNoSlotGoOnUntilTheLinesAreFull) {
