@@ -45,7 +45,7 @@ inline constexpr std::int64_t kEngineAlignmentBytes = 64;
 inline constexpr std::int64_t kEngineStreamingBytes = 8 << 20;
 
 // Where the data of a post lies.
-enum class Where : std::uint32_t {
+enum class Where : std::uint16_t {
   line,     // in the post's own cache line
   note,     // in the line's note
   swap,     // in a swap note
@@ -68,7 +68,8 @@ struct alignas(kCacheLine) PostLine {
   std::atomic<std::uint64_t> step;
   std::uint64_t tag;  // like all below, written before the step
   Where where;
-  std::uint32_t unit;  // at which its slot begins, if it has one
+  bool streamed;       // its slot was written past the cache
+  std::uint32_t unit;  // at which that begins, if it has one
   std::byte data[kInlineBytes];
 };
 static_assert(sizeof(PostLine) == kCacheLine);
@@ -146,11 +147,9 @@ inline constexpr std::size_t kLentKinds =
     std::size_t{1} + static_cast<std::size_t>(Lent::all_to_all);
 inline constexpr int kSizeClasses = 14;  // from 8 KiB on by factors of two
 
-// What a byte of them takes a rank, in ticks; 0 when it has taken none.
-struct Taken {
-  std::atomic<float> lent;
-  std::atomic<float> staged;
-};
+// What a byte of them takes a rank, each way, in ticks; 0 when it has taken none.
+inline constexpr std::size_t kWays = 3;
+using Taken = std::array<std::atomic<float>, kWays>;
 static_assert(std::atomic<float>::is_always_lock_free);
 using TakenTable = std::array<std::array<Taken, kSizeClasses>, kLentKinds>;
 

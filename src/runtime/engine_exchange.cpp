@@ -129,6 +129,7 @@ std::int64_t Exchange::part(std::int64_t block_bytes, std::int64_t piece) const 
 
 void Exchange::find_place(const Operation& operation) {
   place_ = {};
+  way_ = Way::staged;
   // Blocks that are traded in place are overwritten before all have read them.
   if (!flow_.sends || scales_ || trades_) return;
   const std::int64_t longest = flow_.own_largest;
@@ -150,14 +151,15 @@ bool Exchange::chooses_to_lend() {
   // read and staged: reduce of 32 KiB 3.3 and 2.1 us, 512 KiB 60 and 34; reduce_scatter of 256 KiB
   // 62 and 36, 16 MiB 2.3 and 1.75 ms; of 4 ranks on 2 CPUs 5.5 and 4.2.)
   if (reduces_) return crew_.threads() > 1 || reach_.in_process();
-  return !learns_ || reach_.lending().next(traffic_, flow_.receiver) == Way::lent;
+  if (learns_) way_ = reach_.lending().next(traffic_, flow_.receiver);
+  return !learns_ || way_ == Way::lent;
 }
 
 void Exchange::learn() {
   Lending& lending = reach_.lending();
   if (flow_.sends && reach_.lends(flow_.own_largest, flow_.one_block)) {
     if (traffic_.keeps) lending.kept(traffic_, kept_);
-    if (place_.where == Where::slot) lending.staged(traffic_, stage_took_);
+    if (place_.where == Where::slot) lending.staged(traffic_, way_, stage_took_);
   }
   if (!flow_.receives) return;
   for (const Sender& from : senders_) {
@@ -166,7 +168,8 @@ void Exchange::learn() {
     if (!reach_.lends(from.block.bytes, flow_.one_block)) continue;
     Traffic taken = traffic_;
     taken.bytes = from.block.bytes;
-    lending.took(taken, from.staged ? Way::staged : Way::lent, from.took);
+    const Way way = !from.staged ? Way::lent : from.streamed ? Way::streamed : Way::staged;
+    lending.took(taken, way, from.took);
   }
 }
 
@@ -207,7 +210,8 @@ Status Exchange::post_data(const Operation& operation, std::int64_t piece) {
   const std::int64_t bytes = post_bytes();
   const Where where = room_for(bytes, flow_.swaps());
   TUTTI_TRY(board_.claim(at, where, bytes));
-  EngineArea& own = board_.mine();
+  PostLine& line = board_.mine().line_of(at);
+  line.streamed = way_ == Way::streamed;
   std::byte* const to = board_.room(board_.rank(), at, where);
   if (piece == 0 && table_bytes_ > 0) {
     std::memcpy(to, flow_.out.data(), static_cast<std::size_t>(table_bytes_));
@@ -218,7 +222,7 @@ Status Exchange::post_data(const Operation& operation, std::int64_t piece) {
   if (flow_.sends) {
     board_.publish(at, where);
   } else {
-    own.line_of(at).where = where;  // multiplied, for the root itself
+    line.where = where;  // multiplied, for the root itself
   }
   return {};
 }
@@ -237,7 +241,7 @@ void Exchange::stage(const Operation& operation, std::byte* to, std::int64_t pie
                     static_cast<std::size_t>(bytes / operation.element_bytes()),
                     operation.reduction);
     } else {
-      copy_block(dst, src, bytes, device::Store::shared);
+      copy_block(dst, src, bytes, store_of(way_));
     }
   }
 }

@@ -60,6 +60,7 @@ class Exchange {
     bool open = false;                // its first post was looked at, which says what follows
     Block block;                      // this rank's, in the sender's buffer
     bool staged = true;               // its data is in its posts
+    bool streamed = false;            // and was written past the cache
     const std::byte* base = nullptr;  // else: of its buffer, when that can be addressed,
     ProcessPlace place;               // or else this
     std::int64_t took = 0;            // to copy the block, in ticks
@@ -116,13 +117,14 @@ class Exchange {
   Shape shape_;
   Flow flow_;
   bool reduces_ = false;
-  bool trades_ = false;   // blocks are overwritten by those that come: an all-to-all in place
-  bool scales_ = false;   // what is staged is multiplied, the own contribution too
-  Place place_;           // of what this rank sends
-  bool outside_ = false;  // something was taken that was not staged
-  bool beside_ = false;   // and lies in memory of another rank of this process
-  bool staged_ = false;   // something was staged
-  bool learns_ = false;   // what copies take is measured, for the next calls' sake
+  bool trades_ = false;    // blocks are overwritten by those that come: an all-to-all in place
+  bool scales_ = false;    // what is staged is multiplied, the own contribution too
+  Place place_;            // of what this rank sends
+  Way way_ = Way::staged;  // of what is learned about
+  bool outside_ = false;   // something was taken that was not staged
+  bool beside_ = false;    // and lies in memory of another rank of this process
+  bool staged_ = false;    // something was staged
+  bool learns_ = false;    // what copies take is measured, for the next calls' sake
   std::int64_t stage_took_ = 0;  // to copy into slots, in ticks
   std::int64_t kept_ = 0;        // to copy to the own output
   Traffic traffic_;              // of the shape

@@ -18,6 +18,7 @@ Status Exchange::open(int sender) {
   TUTTI_TRY(board_.check(line.tag, sender));
   from.open = true;
   from.staged = line.where != Where::heap && line.where != Where::process;
+  from.streamed = line.streamed;
   const std::int64_t bytes = flow_.in[static_cast<std::size_t>(sender)].bytes;
   from.block = {flow_.one_block ? 0 : board_.rank() * bytes, bytes};
   if (flow_.told) read_table(sender);

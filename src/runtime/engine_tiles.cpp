@@ -88,7 +88,7 @@ void Tiles::weigh() {
     lent = std::max(lent, theirs.lent);
     staged_cost = std::max(staged_cost, theirs.staged);
   }
-  class_->trial.weigh(lent, staged_cost);
+  class_->trial.weigh({lent, staged_cost});
 }
 
 Status Tiles::run_tiles(const Operation& operation) {

@@ -83,7 +83,7 @@ class Tiles {
 
   // Calls of one class of sizes, and what a byte took this rank in them.
   struct Class {
-    Trial trial;
+    Trial trial{index_of(Way::staged) + 1};
     float lent = 0;
     float staged = 0;
   };

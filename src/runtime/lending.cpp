@@ -10,48 +10,58 @@ float per_byte(std::int64_t took, std::int64_t bytes) {
 
 }  // namespace
 
-Weights weigh(const Traffic& traffic, const Costs& costs, bool crowded) {
-  if (costs.stage == 0 || costs.read == 0 || costs.take == 0) return {};
-  const auto takes = static_cast<float>(traffic.takes);
-  const float read = takes * costs.read;
-  const float take = takes * costs.take;
-  if (crowded) {
-    const auto receivers = static_cast<float>(traffic.receivers);
-    return {receivers * read, static_cast<float>(traffic.senders) * costs.stage + receivers * take};
+WayCosts weigh(const Traffic& traffic, const Costs& costs, bool crowded) {
+  WayCosts weights{};
+  for (std::size_t way = 0; way < weights.size(); ++way) {
+    const float send = costs.send[way];
+    const float take = static_cast<float>(traffic.takes) * costs.take[way];
+    const bool is_lent = static_cast<Way>(way) == Way::lent;
+    if (take == 0 || (send == 0 && !is_lent)) continue;
+    if (crowded) {
+      weights[way] =
+          static_cast<float>(traffic.senders) * send + static_cast<float>(traffic.receivers) * take;
+    } else if (traffic.both_ways) {
+      weights[way] = send + take;
+    } else {
+      // Sender and receiver work at the same time, also on one piece in one call and the next.
+      weights[way] = std::max(send + costs.keep, take);
+    }
   }
-  if (traffic.both_ways) return {read, costs.stage + take};
-  // Sender and receiver work at the same time, also on one piece in one call and the next.
-  return {std::max(costs.keep, read), std::max(costs.stage + costs.keep, take)};
+  return weights;
 }
 
 Way Lending::next(const Traffic& traffic, int receiver) {
   Sent& sent = this->sent(traffic);
   const std::size_t sizes = size_class(traffic.bytes);
   if (sent.trial.due(sizes)) {
-    const Weights weights = weigh(traffic, costs(traffic, sent, receiver), crowded_);
-    sent.trial.weigh(weights.lent, weights.staged);
+    sent.trial.weigh(weigh(traffic, costs(traffic, sent, receiver), crowded_));
   }
   return sent.trial.next(sizes);
 }
 
 Costs Lending::costs(const Traffic& traffic, const Sent& sent, int receiver) const {
-  Costs costs{.stage = sent.stage, .keep = traffic.keeps ? sent.keep : 0};
+  Costs costs{.send = sent.stage, .keep = traffic.keeps ? sent.keep : 0};
+  bool all_streamed = true;
   const auto ranks = static_cast<int>(tables_.size());
   for (int rank = 0; rank < ranks; ++rank) {
     if (rank == rank_ || (receiver >= 0 && rank != receiver)) continue;
-    const Taken& theirs = taken(rank, traffic);
-    const float read = theirs.lent.load(std::memory_order_relaxed);
-    const float take = theirs.staged.load(std::memory_order_relaxed);
-    if (read == 0 || take == 0) continue;
-    costs.read = std::max(costs.read, read);
-    costs.take = std::max(costs.take, take);
+    WayCosts theirs;
+    for (std::size_t way = 0; way < theirs.size(); ++way) {
+      theirs[way] = taken(rank, traffic)[way].load(std::memory_order_relaxed);
+    }
+    if (theirs[index_of(Way::lent)] == 0 || theirs[index_of(Way::staged)] == 0) continue;
+    all_streamed = all_streamed && theirs[index_of(Way::streamed)] > 0;
+    for (std::size_t way = 0; way < theirs.size(); ++way) {
+      costs.take[way] = std::max(costs.take[way], theirs[way]);
+    }
   }
+  if (!all_streamed) costs.take[index_of(Way::streamed)] = 0;
   return costs;
 }
 
-void Lending::staged(const Traffic& traffic, std::int64_t took) {
-  Sent& sent = this->sent(traffic);
-  sent.stage = least(sent.stage, per_byte(took, traffic.bytes));
+void Lending::staged(const Traffic& traffic, Way way, std::int64_t took) {
+  float& cost = this->sent(traffic).stage[index_of(way)];
+  cost = least(cost, per_byte(took, traffic.bytes));
 }
 
 void Lending::kept(const Traffic& traffic, std::int64_t took) {
@@ -60,8 +70,7 @@ void Lending::kept(const Traffic& traffic, std::int64_t took) {
 }
 
 void Lending::took(const Traffic& traffic, Way way, std::int64_t took) {
-  Taken& own = taken(rank_, traffic);
-  std::atomic<float>& cost = way == Way::lent ? own.lent : own.staged;
+  std::atomic<float>& cost = taken(rank_, traffic)[index_of(way)];
   cost.store(least(cost.load(std::memory_order_relaxed), per_byte(took, traffic.bytes)),
              std::memory_order_relaxed);
 }

@@ -1,10 +1,13 @@
 // Whether a long block is lent, for its readers to copy it out of this rank's process, or staged in
-// slots: learned from what both have taken on this machine, with these callers.
+// slots, through the cache or past it: learned from what each has taken on this machine, with these
+// callers.
 //
 // No rule does: one copy by the kernel in place of two of ours is up to three times as fast on one
 // machine and eight times as slow on another, and slower on both if the block was written just
-// before (docs/decisions/0015). So the ranks measure what they do anyway, once in a while do the
-// other, and senders choose what took less. A result has the same bits either way.
+// before; and a reader takes what lies modified in another core's cache up to three times as slowly
+// as what lies in memory, or twice as fast (docs/decisions/0015). So the ranks measure what they do
+// anyway, once in a while do something else, and senders choose what took less. A result has the
+// same bits either way.
 //
 // Lifetime: an engine's. One thread at a time; what peers read of it lies in this rank's area.
 #pragma once
@@ -19,11 +22,23 @@
 #include <utility>
 #include <vector>
 
+#include "device/reduce.h"
 #include "runtime/engine_area.h"
 
 namespace tutti::runtime {
 
-enum class Way : std::uint8_t { lent, staged };
+enum class Way : std::uint8_t { lent, staged, streamed };
+// Of a byte, or of a call, in ticks; 0 where it is not known.
+using WayCosts = std::array<float, kWays>;
+
+constexpr std::size_t index_of(Way way) {
+  return static_cast<std::size_t>(way);
+}
+
+// How a sender that does not lend stores into slots.
+constexpr device::Store store_of(Way way) {
+  return way == Way::streamed ? device::Store::streaming : device::Store::shared;
+}
 
 // A clock that takes a few nanoseconds to read. Its unit is its own, the same for all ranks of a
 // host.
@@ -58,16 +73,15 @@ inline float least(float before, float measured) {
 // Which way the calls of one class of sizes go. Same calls and same weights give the same ways.
 class Trial {
  public:
+  // `ways`: the first so many are to choose from.
+  explicit Trial(std::size_t ways = kWays) : ways_(ways) {}
+
   Way next(std::size_t size_class) {
     ++calls_;
     length_ = trial_calls(size_class);
-    if (tried_ == 0 && calls_ < trial_end_ + interval()) return way_;
-    if (++tried_ >= length_) {
-      tried_ = 0;
-      trial_end_ = calls_;
-      most_ = std::min(2 * most_, kMost);
-    }
-    return other();
+    if (tried_ == 0 && !begin()) return way_;
+    if (++tried_ >= length_) end();
+    return trying_;
   }
   // Is it time to weigh? What readers say lies in lines of theirs: seldom for short calls. Not in
   // every eighth, which in an exchange among nine ranks would be with the same peer each time.
@@ -75,30 +89,42 @@ class Trial {
     constexpr std::uint64_t kCallsPerLook = 11;
     return size_class > kOneSlot || calls_ % kCallsPerLook == 0;
   }
-  // What a call takes, as far as it is known: 0 when it is not. In a trial, and until its way is
-  // used to the caches again, too little is.
-  void weigh(float lent, float staged) {
-    if (lent == 0 || staged == 0 || tried_ > 0 || calls_ < trial_end_ + length_) return;
-    const bool is_lent = way_ == Way::lent;
-    weighed_ = true;
-    excess_ = is_lent ? staged / lent - 1 : lent / staged - 1;
-    if (excess_ > kClearlyLess) return;
-    way_ = other();
-    excess_ = 0;
+  // What a call takes each way, as far as it is known: 0 where it is not. In a trial, and until its
+  // way is used to the caches again, too little is.
+  void weigh(const WayCosts& costs) {
+    const float current = costs[index_of(way_)];
+    if (current == 0 || tried_ > 0 || calls_ < trial_end_ + length_) return;
+    Way best = way_;
+    for (std::size_t way = 0; way < ways_; ++way) {
+      if (costs[way] == 0) continue;
+      others_[way].excess = costs[way] / current - 1;
+      others_[way].is_known = true;
+      if (costs[way] < costs[index_of(best)]) best = static_cast<Way>(way);
+    }
+    if (costs[index_of(best)] > kClearlyLess * current) return;
+    others_[index_of(way_)] = {.excess = 0, .most = kLeast, .end = calls_, .is_known = true};
+    way_ = best;
     trial_end_ = calls_;
-    most_ = kLeast;
   }
 
  private:
-  // The first trial comes soon, others so seldom that they cost 3% of the time, but no later than
-  // twice as long after the one before: what is known of the other way may be wrong. In lengths of
-  // a trial.
+  // The first trials come soon, others so seldom that each way's cost 3% of the time, but no later
+  // than twice as long after the one before: what is known of a way may be wrong. In lengths of a
+  // trial.
   static constexpr std::uint64_t kFirst = 3;  // call
   static constexpr float kLeast = 4;
   static constexpr float kMost = 512;
   static constexpr float kCost = 0.03F;
-  static constexpr float kClearlyLess = -0.1F;
+  static constexpr float kClearlyLess = 0.9F;
   static constexpr std::size_t kOneSlot = 4;  // of 128 KiB
+
+  // What is known of a way that is not taken.
+  struct Other {
+    float excess = 0;       // of its time over that of the way that is, as last weighed
+    float most = kLeast;    // lengths until its next trial
+    std::uint64_t end = 0;  // the last call of the one before, or 0
+    bool is_known = false;
+  };
 
   // The first calls of a trial find the caches as this way has left them: it goes on when the other
   // one has used all its slots.
@@ -111,21 +137,38 @@ class Trial {
     const std::size_t doublings = size_class > kOneUnit ? size_class - kOneUnit : 0;
     return std::max(kSlots, kSlotUnits >> doublings) + 2;
   }
-  std::uint64_t interval() const {
-    if (trial_end_ == 0) return kFirst;
-    const float lengths = weighed_ ? std::clamp(excess_ / kCost, kLeast, most_) : most_;
+  // Of the ways that are not taken, is one to be tried?
+  bool begin() {
+    if (trial_end_ > 0 && calls_ < trial_end_ + length_) return false;
+    for (std::size_t way = 0; way < ways_; ++way) {
+      const Other& other = others_[way];
+      if (static_cast<Way>(way) == way_ || calls_ < other.end + interval(other)) continue;
+      trying_ = static_cast<Way>(way);
+      return true;
+    }
+    return false;
+  }
+  void end() {
+    Other& tried = others_[index_of(trying_)];
+    tried.end = trial_end_ = calls_;
+    tried.most = std::min(2 * tried.most, kMost);
+    tried_ = 0;
+  }
+  std::uint64_t interval(const Other& other) const {
+    if (other.end == 0) return kFirst;
+    const float most = other.most;
+    const float lengths = other.is_known ? std::clamp(other.excess / kCost, kLeast, most) : most;
     return length_ * static_cast<std::uint64_t>(lengths);
   }
-  Way other() const { return way_ == Way::lent ? Way::staged : Way::lent; }
 
+  std::size_t ways_;
   Way way_ = Way::lent;
-  bool weighed_ = false;
+  Way trying_ = Way::lent;
+  std::array<Other, kWays> others_;
   std::uint64_t calls_ = 0;
   std::uint64_t length_ = 0;     // of a trial
   std::uint64_t tried_ = 0;      // calls of the one that is under way
   std::uint64_t trial_end_ = 0;  // the last call of the one before, or 0
-  float excess_ = 0;             // of the other way's time over this one's, as last weighed
-  float most_ = kLeast;          // lengths until the next trial
 };
 
 // On whom a call's time depends, for one that sends in it.
@@ -139,19 +182,14 @@ struct Traffic {
   bool keeps = false;      // a sender copies a block of its own to its output
 };
 
-// What each part takes for a byte of a block, in ticks.
+// What each part takes for a byte of a block, in ticks; 0 where that is not known.
 struct Costs {
-  float stage = 0;  // all that a sender copies into slots
+  WayCosts send{};  // all that a sender copies into slots: nothing where it is lent
   float keep = 0;   // and into its own output meanwhile
-  float read = 0;   // a block by its reader, lent
-  float take = 0;   // and staged
+  WayCosts take{};  // a block by its reader
 };
 // Of the whole call. With more ranks than CPUs it is everybody's work that counts.
-struct Weights {
-  float lent = 0;
-  float staged = 0;
-};
-Weights weigh(const Traffic& traffic, const Costs& costs, bool crowded);
+WayCosts weigh(const Traffic& traffic, const Costs& costs, bool crowded);
 
 class Lending {
  public:
@@ -163,7 +201,7 @@ class Lending {
   // Of the sender's next call. `receiver`: the only one, or -1: all others.
   Way next(const Traffic& traffic, int receiver);
   // What it took this rank to copy all that it sends in a call to its slots, or to its output.
-  void staged(const Traffic& traffic, std::int64_t took);
+  void staged(const Traffic& traffic, Way way, std::int64_t took);
   void kept(const Traffic& traffic, std::int64_t took);
   // What it took this rank to take a block.
   void took(const Traffic& traffic, Way way, std::int64_t took);
@@ -171,13 +209,14 @@ class Lending {
  private:
   struct Sent {
     Trial trial;
-    float stage = 0;
+    WayCosts stage{};
     float keep = 0;
   };
   Sent& sent(const Traffic& traffic) {
     return sent_[static_cast<std::size_t>(traffic.kind)][size_class(traffic.bytes)];
   }
-  // The slowest of those who have read both; in an uneven call some have shorter blocks.
+  // The slowest of those who have taken blocks lent and staged; in an uneven call some have shorter
+  // ones.
   Costs costs(const Traffic& traffic, const Sent& sent, int receiver) const;
 
   Taken& taken(int rank, const Traffic& traffic) const {

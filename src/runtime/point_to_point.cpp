@@ -211,10 +211,11 @@ bool PointToPoint::send(Stream& stream) {
   }
   const std::span<std::byte> window = port.reserve(part.bytes);
   if (window.data() == nullptr) return false;
+  const Way way = stream.way.value_or(Way::staged);
   const std::int64_t start = stream.learns ? ticks() : 0;
-  device::copy(window.data(), data, part.bytes, device::Store::shared);
+  device::copy(window.data(), data, part.bytes, store_of(way));
   if (stream.learns) stream.took += ticks() - start;
-  port.commit(part.bytes, tag(transfer));
+  port.commit(part.bytes, tag(transfer) | (way == Way::streamed ? kTagStreamed : 0));
   next(stream);
   return true;
 }
@@ -228,7 +229,10 @@ bool PointToPoint::receive(Stream& stream) {
   const std::span<const std::byte> incoming = port.peek();
   if (incoming.data() == nullptr) return false;
   const bool lies = stream.message == 0 && may_be_place(transfer, incoming.size());
-  if (port.tag() != tag(transfer) || (incoming.size() != part.bytes && !lies)) {
+  const std::uint64_t expected = tag(transfer);
+  const bool streamed = may_stream(stream) && port.tag() == (expected | kTagStreamed);
+  if (streamed) stream.way = Way::streamed;
+  if ((port.tag() != expected && !streamed) || (incoming.size() != part.bytes && !lies)) {
     error_ = unexpected(stream, port.tag(), incoming.size());
     return true;
   }

@@ -142,6 +142,8 @@ class PointToPoint final : private Activity {
   bool may_be_place(const Transfer& transfer, std::size_t bytes) const;
   // Those whose senders learn whether to lend, from what both ways took.
   bool may_learn(const Transfer& transfer) const;
+  // Tags of an uneven all-to-all cannot say so.
+  bool may_stream(const Stream& stream) const { return stream.learns && call_ == nullptr; }
   Traffic traffic_of(const Stream& stream) const;
   void learn(const Stream& stream);
   bool receive_from_place(Stream& stream, std::span<const std::byte> incoming);

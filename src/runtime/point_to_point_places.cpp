@@ -28,8 +28,9 @@ PointToPoint::Sent PointToPoint::send_place(Stream& stream) {
   if (!stream.way) {
     stream.way =
         stream.learns ? reach_->lending().next(traffic_of(stream), stream.peer) : Way::lent;
+    if (*stream.way == Way::streamed && !may_stream(stream)) stream.way = Way::staged;
   }
-  if (*stream.way == Way::staged) return Sent::copy_it;
+  if (*stream.way != Way::lent) return Sent::copy_it;
   return tell(reach_->in_process(transfer.data));
 }
 
@@ -60,7 +61,7 @@ Traffic PointToPoint::traffic_of(const Stream& stream) const {
 void PointToPoint::learn(const Stream& stream) {
   const Traffic traffic = traffic_of(stream);
   if (stream.sends) {
-    reach_->lending().staged(traffic, stream.took);
+    reach_->lending().staged(traffic, stream.way.value_or(Way::staged), stream.took);
   } else {
     reach_->lending().took(traffic, stream.way.value_or(Way::staged), stream.took);
   }

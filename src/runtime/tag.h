@@ -2,7 +2,10 @@
 // the same thing. Values; pure.
 //
 //   of a collective:     bit 63 zero, bits 32-62 the call's sequence number, 0-31 its history
-//   of point to point:   bit 63 one, bits 56-62 the type, 0-55 the count of the whole message
+//   of point to point:   bit 63 one, bits 56-62 the type, 0-54 the count of the whole message; bit
+//   55
+//                        says that the sender wrote it past its cache, for who measures what that
+//                        takes
 #pragma once
 
 #include <cstdint>
@@ -13,7 +16,8 @@
 namespace tutti::runtime {
 
 inline constexpr std::uint64_t kPointToPoint = std::uint64_t{1} << 63;
-inline constexpr std::uint64_t kTagCountMask = (std::uint64_t{1} << 56) - 1;
+inline constexpr std::uint64_t kTagStreamed = std::uint64_t{1} << 55;
+inline constexpr std::uint64_t kTagCountMask = kTagStreamed - 1;
 
 inline std::uint64_t tag_of(const Call& call) {
   return (call.sequence << 32 & ~kPointToPoint) | call.history;

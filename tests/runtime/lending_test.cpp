@@ -21,6 +21,8 @@ namespace tutti::test {
 namespace {
 
 using runtime::Costs;
+using runtime::index_of;
+using runtime::kWays;
 using runtime::least;
 using runtime::Lending;
 using runtime::Lent;
@@ -29,50 +31,63 @@ using runtime::TakenTable;
 using runtime::Traffic;
 using runtime::Trial;
 using runtime::Way;
-using runtime::Weights;
+using runtime::WayCosts;
 
 // Calls that take what a machine would.
 class Machine {
  public:
   float lent = 1;
   float staged = 1;
+  float streamed = 20;
 
   // How many of them were lent. `noise` lengthens what was measured.
   template <typename Noise>
   int run(int calls, Noise&& noise) {
-    int lent_calls = 0;
+    std::array<int, kWays> called{};
     for (int i = 0; i < calls; ++i) {
-      if (trial_.due(0)) trial_.weigh(measured_lent_, measured_staged_);
-      if (trial_.next(0) == Way::lent) {
-        measured_lent_ = least(measured_lent_, lent * noise());
-        ++lent_calls;
-      } else {
-        measured_staged_ = least(measured_staged_, staged * noise());
-      }
+      if (trial_.due(0)) trial_.weigh(measured_);
+      const std::size_t way = index_of(trial_.next(0));
+      measured_[way] = least(measured_[way], WayCosts{lent, staged, streamed}[way] * noise());
+      ++called[way];
     }
-    return lent_calls;
+    last_ = called;
+    return called[index_of(Way::lent)];
   }
   int run(int calls) {
     return run(calls, [] { return 1.0F; });
   }
+  // Of the last run().
+  int calls(Way way) const { return last_[index_of(way)]; }
 
  private:
   Trial trial_;
-  float measured_lent_ = 0;
-  float measured_staged_ = 0;
+  WayCosts measured_{};
+  std::array<int, kWays> last_{};
 };
 
-TEST(Trial, FindsTheFasterWaySoonAndLosesLittleByLookingAgain) {
-  constexpr int kSoon = 100;
+TEST(Trial, FindsTheFastestWaySoonAndLosesLittleByLookingAgain) {
+  constexpr int kSoon = 300;
   constexpr int kCalls = 100'000;
-  for (const bool lent_is_faster : {false, true}) {
+  for (const Way fastest : {Way::lent, Way::staged, Way::streamed}) {
     Machine machine;
-    (lent_is_faster ? machine.staged : machine.lent) = 8;
+    machine.lent = fastest == Way::lent ? 1 : 8;
+    machine.staged = fastest == Way::staged ? 1 : 8;
+    machine.streamed = fastest == Way::streamed ? 1 : 8;
     machine.run(kSoon);
-    const int lent = machine.run(kCalls);
-    const int slower = lent_is_faster ? kCalls - lent : lent;
-    EXPECT_GT(slower, 0) << "nothing is known of what was never tried again";
-    EXPECT_LT(slower, kCalls / 100) << "lent is faster: " << lent_is_faster;
+    machine.run(kCalls);
+    for (const Way other : {Way::lent, Way::staged, Way::streamed}) {
+      if (other == fastest) continue;
+      EXPECT_GT(machine.calls(other), 0) << "nothing is known of what was never tried again";
+      EXPECT_LT(machine.calls(other), kCalls / 100);
+    }
+  }
+}
+
+TEST(Trial, TriesNoMoreWaysThanThereAre) {
+  Trial trial(2);
+  for (int i = 0; i < 10'000; ++i) {
+    if (trial.due(0)) trial.weigh({1, 1, 0.1F});
+    EXPECT_NE(trial.next(0), Way::streamed);
   }
 }
 
@@ -131,7 +146,7 @@ TEST(Trial, GivesAllRanksTheSameWay) {
   constexpr std::size_t kRanks = 3;
   std::mt19937_64 random(test_seed());
   struct Rank {
-    Trial trial;
+    Trial trial{2};
     float lent = 0;
     float staged = 0;
   };
@@ -151,7 +166,7 @@ TEST(Trial, GivesAllRanksTheSameWay) {
       if (&rank != ranks.data()) {
         ASSERT_EQ(rank.trial.next(0), way) << i;
       }
-      rank.trial.weigh(lent, staged);
+      rank.trial.weigh({lent, staged});
       const auto noise = 1 + static_cast<float>(random() % 8) / 8;
       float& cost = way == Way::lent ? rank.lent : rank.staged;
       cost = least(cost, noise * (way == Way::lent ? lent_costs : 2));
@@ -182,35 +197,30 @@ TEST(Trial, LooksSeldomWhereNothingCanBeKnown) {
 TEST(Trial, StaysWhereNothingIsKnown) {
   Trial trial;
   for (int i = 0; i < 100; ++i) {
-    trial.weigh(0, 1);
-    trial.weigh(1, 0);
+    trial.weigh({0, 1, 1});
+    trial.weigh({1, 0, 0});
   }
   EXPECT_EQ(trial.next(0), Way::lent);
 }
 
 TEST(Lending, CountsWhatEveryoneDoes) {
-  const Costs costs{.stage = 1, .keep = 0.5, .read = 3, .take = 2};
+  const Costs costs{.send = {0, 1, 2}, .keep = 0.5, .take = {3, 2, 1}};
   const Traffic swap{.senders = 4, .receivers = 4, .takes = 3, .both_ways = true};
-  EXPECT_EQ(weigh(swap, costs, false).lent, 9);
-  EXPECT_EQ(weigh(swap, costs, false).staged, 7) << "each copies its own, and takes three";
-  EXPECT_EQ(weigh(swap, costs, true).lent, 36);
-  EXPECT_EQ(weigh(swap, costs, true).staged, 28);
-
+  // Each copies its own, and takes three.
+  EXPECT_EQ(weigh(swap, costs, false), (WayCosts{9, 7, 5}));
+  EXPECT_EQ(weigh(swap, costs, true), (WayCosts{36, 28, 20}));
+  // All work at the same time.
   const Traffic to_all{.receivers = 3, .keeps = true};
-  EXPECT_EQ(weigh(to_all, costs, false).lent, 3);
-  EXPECT_EQ(weigh(to_all, costs, false).staged, 2) << "all work at the same time";
-  EXPECT_EQ(weigh(to_all, costs, true).lent, 9);
-  EXPECT_EQ(weigh(to_all, costs, true).staged, 7);
-
+  EXPECT_EQ(weigh(to_all, costs, false), (WayCosts{3, 2, 2.5}));
+  EXPECT_EQ(weigh(to_all, costs, true), (WayCosts{9, 7, 5}));
   const Traffic to_one{.senders = 3, .takes = 3};
-  EXPECT_EQ(weigh(to_one, costs, false).lent, 9);
-  EXPECT_EQ(weigh(to_one, costs, false).staged, 6);
-  EXPECT_EQ(weigh(to_one, costs, true).staged, 9);
-
-  const Costs slow_output{.stage = 1, .keep = 5, .read = 3, .take = 2};
-  EXPECT_EQ(weigh(to_all, slow_output, false).lent, 5) << "who sends copies its own meanwhile";
-  EXPECT_EQ(weigh(to_all, slow_output, false).staged, 6);
-  EXPECT_EQ(weigh(to_all, Costs{.stage = 1, .read = 3}, false).lent, 0) << "not all is known";
+  EXPECT_EQ(weigh(to_one, costs, false), (WayCosts{9, 6, 3}));
+  EXPECT_EQ(weigh(to_one, costs, true), (WayCosts{9, 9, 9}));
+  // Who sends copies its own meanwhile.
+  const Costs slow_output{.send = {0, 1, 0}, .keep = 5, .take = {3, 2, 0}};
+  EXPECT_EQ(weigh(to_all, slow_output, false), (WayCosts{5, 6, 0}));
+  // Not all is known.
+  EXPECT_EQ(weigh(to_all, {.send = {0, 1, 0}, .take = {3, 0, 1}}, false), (WayCosts{3, 0, 0}));
 }
 
 TEST(Lending, HasAClassForEachDoubling) {
@@ -240,9 +250,10 @@ struct Three {
     int lent = 0;
     for (int i = 0; i < calls; ++i) {
       const Way way = ranks[0].next(traffic, receiver);
-      if (way == Way::staged) ranks[0].staged(traffic, 2 * traffic.bytes);
+      const std::int64_t copy = way == Way::streamed ? 50 : 2;
+      if (way != Way::lent) ranks[0].staged(traffic, way, copy * traffic.bytes);
       const auto took = [&](std::int64_t lent_costs) {
-        return (way == Way::lent ? lent_costs : 2) * traffic.bytes;
+        return (way == Way::lent ? lent_costs : copy) * traffic.bytes;
       };
       ranks[1].took(traffic, way, took(lent_1));
       ranks[2].took(traffic, way, took(lent_2));
@@ -275,7 +286,7 @@ TEST(Lending, DoesNotMindReadersThatTakeOtherSizes) {
   for (int i = 0; i < 1000; ++i) {
     const Way way = three.ranks[0].next(longest, -1);
     const bool is_lent = way == Way::lent;
-    if (!is_lent) three.ranks[0].staged(longest, 2 * longest.bytes);
+    if (!is_lent) three.ranks[0].staged(longest, way, 2 * longest.bytes);
     three.ranks[1].took(longest, way, (is_lent ? 9 : 2) * longest.bytes);
     three.ranks[2].took(shorter, way, (is_lent ? 1 : 9) * shorter.bytes);
     lent += is_lent ? 1 : 0;
