@@ -132,23 +132,33 @@ struct alignas(kCacheLine) Counter {
   std::atomic<std::uint64_t> value;
 };
 
+// Ways that a long block can go: see lending.h.
+inline constexpr std::size_t kWays = 3;
+
 struct alignas(kCacheLine) Staged {
   std::atomic<std::uint64_t> tiles;  // whose input this rank has staged, or can be read in place
   std::uint64_t tag;                 // like all below, written before the tiles of a call
   ProcessPlace place;                // of the send buffer, where it is read in place
-  // What such calls took this rank, lent and staged: see lending.h.
-  float lent;
-  float staged;
+  // What such calls took this rank, each way: see lending.h.
+  std::array<float, kWays> costs;
 };
 
-// Blocks that may be lent, of several kinds and classes of sizes: see lending.h.
-enum class Lent : std::uint8_t { pair, broadcast, gather, scatter, all_gather, all_to_all };
+// Long blocks, of several kinds and classes of sizes: see lending.h.
+enum class Lent : std::uint8_t {
+  pair,
+  broadcast,
+  gather,
+  scatter,
+  all_gather,
+  all_to_all,
+  reduce,
+  reduce_scatter,
+};
 inline constexpr std::size_t kLentKinds =
-    std::size_t{1} + static_cast<std::size_t>(Lent::all_to_all);
+    std::size_t{1} + static_cast<std::size_t>(Lent::reduce_scatter);
 inline constexpr int kSizeClasses = 14;  // from 8 KiB on by factors of two
 
 // What a byte of them takes a rank, each way, in ticks; 0 when it has taken none.
-inline constexpr std::size_t kWays = 3;
 using Taken = std::array<std::atomic<float>, kWays>;
 static_assert(std::atomic<float>::is_always_lock_free);
 using TakenTable = std::array<std::array<Taken, kSizeClasses>, kLentKinds>;

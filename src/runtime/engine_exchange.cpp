@@ -27,6 +27,10 @@ Lent kind_of(Collective collective) {
       return Lent::scatter;
     case Collective::all_gather:
       return Lent::all_gather;
+    case Collective::reduce:
+      return Lent::reduce;
+    case Collective::reduce_scatter:
+      return Lent::reduce_scatter;
     default:
       return Lent::all_to_all;
   }
@@ -53,8 +57,7 @@ Status Exchange::run(const Operation& operation) {
   }
   outside_ = beside_ = staged_ = false;
   stage_took_ = kept_ = 0;
-  learns_ =
-      !reduces_ && !trades_ && reach_.learns() && reach_.lends(flow_.largest, flow_.one_block);
+  learns_ = !trades_ && !scales_ && reach_.learns(flow_.largest, flow_.one_block);
   find_place(operation);
   first_step_ = board_.take_steps(pieces_);
   if (flow_.swaps()) board_.begin_swap();
@@ -87,7 +90,7 @@ void Exchange::describe_traffic(const Operation& operation) {
   traffic_.senders = flow_.sender >= 0 ? 1 : flow_.swaps() ? board_.ranks() : others;
   traffic_.receivers = flow_.receiver >= 0 ? 1 : flow_.swaps() ? board_.ranks() : others;
   traffic_.takes = flow_.sender >= 0 ? 1 : others;
-  traffic_.keeps = !operation.in_place && !flow_.swaps();
+  traffic_.keeps = !reduces_ && !operation.in_place && !flow_.swaps();
   traffic_.kind = kind_of(operation.collective);
 }
 
@@ -134,30 +137,35 @@ void Exchange::find_place(const Operation& operation) {
   if (!flow_.sends || scales_ || trades_) return;
   const std::int64_t longest = flow_.own_largest;
   const bool reduces_alone = operation.collective == Collective::reduce && crew_.threads() == 1;
-  if (reduces_alone && longest > kRootReduceBytes) return;
-  if (longest >= reach_.worth_mapping(flow_.one_block)) {
+  const bool too_long = reduces_alone && longest > kRootReduceBytes;
+  if (!too_long && longest >= reach_.worth_mapping(flow_.one_block)) {
     if (const auto heap = reach_.find(operation.send, flow_.sent_bytes())) {
       place_ = {.where = Where::heap, .heap = *heap, .process = {}};
       return;
     }
   }
-  if (reach_.lends(longest, flow_.one_block) && chooses_to_lend()) {
+  if (lends() && !(too_long && reach_.in_process())) {
     place_ = {.where = Where::process, .heap = {}, .process = reach_.in_process(operation.send)};
   }
 }
 
-bool Exchange::chooses_to_lend() {
-  // Who has to copy before it reduces has that done by the others, at the same time. (Of two ranks,
-  // read and staged: reduce of 32 KiB 3.3 and 2.1 us, 512 KiB 60 and 34; reduce_scatter of 256 KiB
-  // 62 and 36, 16 MiB 2.3 and 1.75 ms; of 4 ranks on 2 CPUs 5.5 and 4.2.)
-  if (reduces_) return crew_.threads() > 1 || reach_.in_process();
-  if (learns_) way_ = reach_.lending().next(traffic_, flow_.receiver);
-  return !learns_ || way_ == Way::lent;
+bool Exchange::lends() {
+  const bool may_be = reach_.lends(flow_.own_largest, flow_.one_block);
+  if (reduces_) {
+    // Who has to copy before it reduces has that done by the others, at the same time. (Of two
+    // ranks, read and staged: reduce of 32 KiB 3.3 and 2.1 us, 512 KiB 60 and 34; reduce_scatter of
+    // 256 KiB 62 and 36, 16 MiB 2.3 and 1.75 ms; of 4 ranks on 2 CPUs 5.5 and 4.2.)
+    if (may_be && crew_.threads() > 1) return true;
+    if (may_be && reach_.in_process()) return true;
+  }
+  if (!learns_ || !reach_.learns(flow_.own_largest, flow_.one_block)) return may_be && !reduces_;
+  way_ = reach_.lending().next(traffic_, flow_.receiver);
+  return way_ == Way::lent;
 }
 
 void Exchange::learn() {
   Lending& lending = reach_.lending();
-  if (flow_.sends && reach_.lends(flow_.own_largest, flow_.one_block)) {
+  if (flow_.sends && reach_.learns(flow_.own_largest, flow_.one_block)) {
     if (traffic_.keeps) lending.kept(traffic_, kept_);
     if (place_.where == Where::slot) lending.staged(traffic_, way_, stage_took_);
   }
@@ -165,7 +173,7 @@ void Exchange::learn() {
   for (const Sender& from : senders_) {
     // What was allocated is neither lent nor staged, and what is short tells little of long blocks.
     if (!from.open || from.base != nullptr) continue;
-    if (!reach_.lends(from.block.bytes, flow_.one_block)) continue;
+    if (!reach_.learns(from.block.bytes, flow_.one_block)) continue;
     Traffic taken = traffic_;
     taken.bytes = from.block.bytes;
     const Way way = !from.staged ? Way::lent : from.streamed ? Way::streamed : Way::staged;

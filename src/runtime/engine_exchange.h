@@ -82,8 +82,8 @@ class Exchange {
 
   // Sending.
   void find_place(const Operation& operation);
-  // Is it read out of this process?
-  bool chooses_to_lend();
+  // Chooses its way, where there is a choice. Is it read out of this process?
+  bool lends();
   void describe_traffic(const Operation& operation);
   // For the next calls.
   void learn();
@@ -102,6 +102,7 @@ class Exchange {
   Status take_block(const Operation& operation, int sender, std::int64_t piece);
   Status read_outside(const Operation& operation, int sender, const Block& of_block);
   Status reduce(const Operation& operation, std::int64_t piece);
+  void share_out(std::int64_t took);
   // Of `bytes` of the blocks, from `begin` on.
   Status reduce_range(const Operation& operation, std::int64_t begin, std::int64_t bytes);
   // The source for a thread, or null when it cannot be read.

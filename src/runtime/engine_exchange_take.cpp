@@ -109,7 +109,16 @@ Status Exchange::reduce(const Operation& operation, std::int64_t piece) {
   const bool at_once = outside_ && !staged_ && !scales_;
   if (at_once && piece > 0) return {};
   if (bytes <= 0) return {};
-  return reduce_range(operation, piece * piece_bytes_, at_once ? flow_.in[0].bytes : bytes);
+  const std::int64_t start = learns_ ? ticks() : 0;
+  Status status =
+      reduce_range(operation, piece * piece_bytes_, at_once ? flow_.in[0].bytes : bytes);
+  if (learns_ && !outside_) share_out(ticks() - start);
+  return status;
+}
+
+// What it took to reduce is what it took to take all their blocks.
+void Exchange::share_out(std::int64_t took) {
+  for (Sender& from : senders_) from.took += took / (board_.ranks() - 1);
 }
 
 Status Exchange::reduce_range(const Operation& operation, std::int64_t begin, std::int64_t bytes) {

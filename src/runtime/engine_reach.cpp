@@ -77,6 +77,7 @@ Status Reach::probe() {
     if (rank != board_.rank()) open_ = open_ && read_line<bool>(board_.line(rank, step + 1));
   }
   board_.consume(step + 1);
+  if (!open_) lending_.never_lend();
   return {};
 }
 

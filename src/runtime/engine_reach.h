@@ -49,7 +49,9 @@ class Reach {
     return processes_open() && bytes >= worth_reading(one_block);
   }
   // Is there a choice, which lending() makes? Who reads by an address copies as fast as ever.
-  bool learns() const { return processes_open() && !in_process(); }
+  bool learns(std::int64_t bytes, bool one_block) const {
+    return !in_process() && bytes >= worth_reading(one_block);
+  }
   Lending& lending() { return lending_; }
   // From how many bytes on a block in allocated memory is read where it lies.
   std::int64_t worth_mapping(bool one_block) const {

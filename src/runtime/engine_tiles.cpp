@@ -37,7 +37,9 @@ std::int64_t tile_bytes(int ranks, std::int64_t bytes) {
 }  // namespace
 
 Tiles::Tiles(Board& board, Reach& reach, Crew& crew)
-    : board_(board), reach_(reach), crew_(crew), sources_(board, reach, crew) {}
+    : board_(board), reach_(reach), crew_(crew), sources_(board, reach, crew) {
+  for (Class& one : staging_) one.trial = Trial(Way::staged);
+}
 
 // Tile t of the operation is tile before_ + t of the engine.
 Status Tiles::run(const Operation& operation) {
@@ -48,11 +50,7 @@ Status Tiles::run(const Operation& operation) {
   tiles_ = (bytes + most - 1) / most;
   const bool all = operation.collective == Collective::all_reduce;
   short_ = all && bytes <= short_bytes(board_.ranks());
-  const bool may = all && may_lend(bytes);
-  class_ = may && reach_.learns() ? &classes_[size_class(bytes)] : nullptr;
-  way_ = class_ != nullptr ? class_->trial.next(size_class(bytes)) : Way::lent;
-  // What is overwritten must not be read meanwhile.
-  lends_ = may && way_ == Way::lent && !operation.in_place;
+  choose(operation);
   step_ = board_.take_steps(1);
   waited_ = 0;
   const std::int64_t start = class_ != nullptr ? ticks() : 0;
@@ -66,6 +64,20 @@ Status Tiles::run(const Operation& operation) {
   return {};
 }
 
+void Tiles::choose(const Operation& operation) {
+  const std::int64_t bytes = operation.bytes();
+  const bool all = operation.collective == Collective::all_reduce;
+  const bool may = all && may_lend(bytes);
+  class_ = nullptr;
+  way_ = may ? Way::lent : Way::staged;
+  if (all && bytes >= kLentBytes && !reach_.in_process()) {
+    class_ = &(may ? lending_ : staging_)[size_class(bytes)];
+    way_ = class_->trial.next(size_class(bytes));
+  }
+  // What is overwritten must not be read meanwhile.
+  lends_ = way_ == Way::lent && !operation.in_place;
+}
+
 bool Tiles::may_lend(std::int64_t bytes) const {
   return bytes >= kLentBytes && bytes <= most_lent_bytes(board_.ranks()) &&
          reach_.processes_open() && reach_.worth_lending();
@@ -74,21 +86,21 @@ bool Tiles::may_lend(std::int64_t bytes) const {
 void Tiles::learn(std::int64_t took, std::int64_t bytes) {
   // All of them in place: what none may lend was staged, whatever the way.
   if (way_ == Way::lent && lenders_ == 0) return;
-  float& cost = way_ == Way::lent ? class_->lent : class_->staged;
+  float& cost = class_->costs[index_of(way_)];
   cost = least(cost, static_cast<float>(took) / static_cast<float>(bytes));
 }
 
 // By the slowest. All ranks read the same numbers here, and had the same before.
 void Tiles::weigh() {
-  float lent = 0;
-  float staged_cost = 0;
-  for (int rank = 0; rank < board_.ranks(); ++rank) {
-    const Staged& theirs = staged(board_.area(rank), 0);
-    if (theirs.lent == 0 || theirs.staged == 0) return;
-    lent = std::max(lent, theirs.lent);
-    staged_cost = std::max(staged_cost, theirs.staged);
+  WayCosts slowest{};
+  for (std::size_t way = 0; way < slowest.size(); ++way) {
+    for (int rank = 0; rank < board_.ranks(); ++rank) {
+      const float theirs = staged(board_.area(rank), 0).costs[way];
+      slowest[way] = theirs == 0 ? 0 : std::max(slowest[way], theirs);
+      if (theirs == 0) break;
+    }
   }
-  class_->trial.weigh({lent, staged_cost});
+  class_->trial.weigh(slowest);
 }
 
 Status Tiles::run_tiles(const Operation& operation) {
@@ -105,7 +117,7 @@ Status Tiles::run_tiles(const Operation& operation) {
       stage(operation, tile + 1);
     }
     TUTTI_TRY(wait_staged(tile));
-    if (class_ != nullptr) weigh();
+    if (tile == 0 && class_ != nullptr) weigh();
     if (tile == 0) lenders_ = count_lenders();
     if (tile == 0 && (short_ || lenders_ == board_.ranks())) return reduce_whole(operation);
     TUTTI_TRY(reduce_chunk(operation, tile));
@@ -167,8 +179,7 @@ void Tiles::say_staged(std::int64_t tile, const Operation& operation) {
   own.tag = board_.tag();
   own.place = lends_ ? reach_.in_process(operation.send) : ProcessPlace();
   if (class_ != nullptr) {
-    own.lent = class_->lent;
-    own.staged = class_->staged;
+    own.costs = class_->costs;
   }
   own.tiles.store(number(tile) + 1, std::memory_order_release);
   board_.ring();
@@ -194,9 +205,10 @@ void Tiles::stage(const Operation& operation, std::int64_t tile) {
   const Range own = short_ ? Range{whole.count, 0} : chunk(whole, board_.rank());
   std::byte* const buffer = board_.mine().stage[number(tile) % 2];
   const std::byte* const send = at(operation.send, whole.begin * element_bytes);
-  copy_block(crew_, buffer, send, own.begin * element_bytes, Store::cached);
+  const Store store = shared_store();
+  copy_block(crew_, buffer, send, own.begin * element_bytes, store);
   copy_block(crew_, at(buffer, own.end() * element_bytes), at(send, own.end() * element_bytes),
-             (whole.count - own.end()) * element_bytes, Store::cached);
+             (whole.count - own.end()) * element_bytes, store);
   say_staged(tile, operation);
 }
 
@@ -242,6 +254,11 @@ Status Tiles::reduce(const Operation& operation, const Part& part, std::int64_t 
       if (!find_sources(operation, some, thread)) return;
       const void* const* const sources = sources_.of(thread).data();
       const auto count = static_cast<std::size_t>(n / operation.element_bytes());
+      if (copy != nullptr && store == Store::streaming) {
+        kernels.reduce_many(copy + begin, sources, ranks, count, ranks, Store::cached);
+        copy_block(to + begin, copy + begin, n, store);
+        continue;
+      }
       if (copy != nullptr && store_ == Store::streaming) {
         kernels.reduce_many_twice(to + begin, copy + begin, sources, ranks, count, ranks);
         continue;
@@ -273,7 +290,7 @@ Status Tiles::reduce_chunk(const Operation& operation, std::int64_t tile) {
   // Past the cache few long blocks take less time than many short ones, which all end with a fence
   // (16 MiB of two ranks, in blocks of 16 KiB 2.75 ms, of a whole chunk 2.56). No longer than what
   // is read at a time of those that lend, where others do not.
-  return reduce(operation, part, read_bytes(board_.ranks()), result, Store::cached,
+  return reduce(operation, part, read_bytes(board_.ranks()), result, shared_store(),
                 keeps(operation) ? at(operation.recv, offset) : nullptr);
 }
 

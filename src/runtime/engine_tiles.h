@@ -33,10 +33,15 @@ class Tiles {
   // stage is rewritten two tiles later; its owner gets there only after everyone has staged the
   // tile in between, and each rank does that after it has read the earlier one.
   int count_lenders();
-  // Of calls that may lend: all ranks choose alike, by what all say that the last ones took them.
+  // All ranks choose the way of a call alike, by what all say that the last ones took them.
+  void choose(const Operation& operation);
   bool may_lend(std::int64_t bytes) const;
   void weigh();
   void learn(std::int64_t took, std::int64_t bytes);
+  // Into stages and results.
+  device::Store shared_store() const {
+    return way_ == Way::streamed ? device::Store::streaming : device::Store::cached;
+  }
   Status reduce_whole(const Operation& operation);
   // Waits until everybody has staged the tile, or has read or reduced its part of it; tile -1 is
   // the last one of the operation before.
@@ -83,16 +88,16 @@ class Tiles {
 
   // Calls of one class of sizes, and what a byte took this rank in them.
   struct Class {
-    Trial trial{index_of(Way::staged) + 1};
-    float lent = 0;
-    float staged = 0;
+    Trial trial;
+    WayCosts costs{};
   };
 
   Board& board_;
   Reach& reach_;
   Crew& crew_;
   Sources sources_;
-  std::array<Class, kSizeClasses> classes_;
+  std::array<Class, kSizeClasses> lending_;  // of calls that may lend
+  std::array<Class, kSizeClasses> staging_;  // of others
   std::uint64_t before_ = 0;
   // The running operation.
   std::uint64_t step_ = 0;  // of the board, by which a failed rank revokes its buffers

@@ -49,7 +49,8 @@ Costs Lending::costs(const Traffic& traffic, const Sent& sent, int receiver) con
     for (std::size_t way = 0; way < theirs.size(); ++way) {
       theirs[way] = taken(rank, traffic)[way].load(std::memory_order_relaxed);
     }
-    if (theirs[index_of(Way::lent)] == 0 || theirs[index_of(Way::staged)] == 0) continue;
+    if (theirs[index_of(Way::staged)] == 0) continue;
+    if (sent.trial.lends() && theirs[index_of(Way::lent)] == 0) continue;
     all_streamed = all_streamed && theirs[index_of(Way::streamed)] > 0;
     for (std::size_t way = 0; way < theirs.size(); ++way) {
       costs.take[way] = std::max(costs.take[way], theirs[way]);

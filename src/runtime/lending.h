@@ -73,8 +73,10 @@ inline float least(float before, float measured) {
 // Which way the calls of one class of sizes go. Same calls and same weights give the same ways.
 class Trial {
  public:
-  // `ways`: the first so many are to choose from.
-  explicit Trial(std::size_t ways = kWays) : ways_(ways) {}
+  // `first` is taken until another is known to take less. With `staged`, nothing is ever lent.
+  explicit Trial(Way first = Way::lent) : first_(index_of(first)), way_(first) {}
+
+  bool lends() const { return first_ == index_of(Way::lent); }
 
   Way next(std::size_t size_class) {
     ++calls_;
@@ -95,7 +97,7 @@ class Trial {
     const float current = costs[index_of(way_)];
     if (current == 0 || tried_ > 0 || calls_ < trial_end_ + length_) return;
     Way best = way_;
-    for (std::size_t way = 0; way < ways_; ++way) {
+    for (std::size_t way = first_; way < kWays; ++way) {
       if (costs[way] == 0) continue;
       others_[way].excess = costs[way] / current - 1;
       others_[way].is_known = true;
@@ -108,13 +110,13 @@ class Trial {
   }
 
  private:
-  // The first trials come soon, others so seldom that each way's cost 3% of the time, but no later
+  // The first trials come soon, others so seldom that each way's cost 1.5% of the time, but no later
   // than twice as long after the one before: what is known of a way may be wrong. In lengths of a
   // trial.
   static constexpr std::uint64_t kFirst = 3;  // call
-  static constexpr float kLeast = 4;
+  static constexpr float kLeast = 16;
   static constexpr float kMost = 512;
-  static constexpr float kCost = 0.03F;
+  static constexpr float kCost = 0.015F;
   static constexpr float kClearlyLess = 0.9F;
   static constexpr std::size_t kOneSlot = 4;  // of 128 KiB
 
@@ -140,7 +142,7 @@ class Trial {
   // Of the ways that are not taken, is one to be tried?
   bool begin() {
     if (trial_end_ > 0 && calls_ < trial_end_ + length_) return false;
-    for (std::size_t way = 0; way < ways_; ++way) {
+    for (std::size_t way = first_; way < kWays; ++way) {
       const Other& other = others_[way];
       if (static_cast<Way>(way) == way_ || calls_ < other.end + interval(other)) continue;
       trying_ = static_cast<Way>(way);
@@ -161,8 +163,8 @@ class Trial {
     return length_ * static_cast<std::uint64_t>(lengths);
   }
 
-  std::size_t ways_;
-  Way way_ = Way::lent;
+  std::size_t first_;
+  Way way_;
   Way trying_ = Way::lent;
   std::array<Other, kWays> others_;
   std::uint64_t calls_ = 0;
@@ -196,7 +198,13 @@ class Lending {
   // `tables`: all ranks' by rank, in memory that they share; each is written by its rank alone.
   // `crowded`: more ranks than CPUs.
   Lending(int rank, std::vector<TakenTable*> tables, bool crowded)
-      : rank_(rank), tables_(std::move(tables)), crowded_(crowded) {}
+      : rank_(rank), tables_(std::move(tables)), crowded_(crowded) {
+    for (const Lent kind : {Lent::reduce, Lent::reduce_scatter}) never_lend(kind);
+  }
+  // Processes cannot read each other.
+  void never_lend() {
+    for (std::size_t kind = 0; kind < kLentKinds; ++kind) never_lend(static_cast<Lent>(kind));
+  }
 
   // Of the sender's next call. `receiver`: the only one, or -1: all others.
   Way next(const Traffic& traffic, int receiver);
@@ -212,11 +220,14 @@ class Lending {
     WayCosts stage{};
     float keep = 0;
   };
+  void never_lend(Lent kind) {
+    for (Sent& one : sent_[static_cast<std::size_t>(kind)]) one.trial = Trial(Way::staged);
+  }
   Sent& sent(const Traffic& traffic) {
     return sent_[static_cast<std::size_t>(traffic.kind)][size_class(traffic.bytes)];
   }
-  // The slowest of those who have taken blocks lent and staged; in an uneven call some have shorter
-  // ones.
+  // The slowest of those who have taken blocks staged, and lent where that may be; in an uneven
+  // call some have shorter ones.
   Costs costs(const Traffic& traffic, const Sent& sent, int receiver) const;
 
   Taken& taken(int rank, const Traffic& traffic) const {

@@ -18,19 +18,22 @@ static_assert(sizeof(HeapPlace) != sizeof(ProcessPlace));
 PointToPoint::Sent PointToPoint::send_place(Stream& stream) {
   const Transfer& transfer = stream.transfer();
   const auto bytes = static_cast<std::int64_t>(transfer.bytes());
-  if (!may_be_place(transfer, sizeof(HeapPlace)) || in_place_) return Sent::copy_it;
+  if (reach_ == nullptr || in_place_) return Sent::copy_it;
   const auto tell = [&](const auto& place) {
     return send_place(stream, std::as_bytes(std::span(&place, 1))) ? Sent::yes : Sent::no;
   };
-  if (const auto place = reach_->find(transfer.data, bytes)) return tell(*place);
-  if (!may_be_place(transfer, sizeof(ProcessPlace))) return Sent::copy_it;
+  if (may_be_place(transfer, sizeof(HeapPlace))) {
+    if (const auto place = reach_->find(transfer.data, bytes)) return tell(*place);
+  }
   // Once for a transfer, however often its port is not ready.
   if (!stream.way) {
     stream.way =
         stream.learns ? reach_->lending().next(traffic_of(stream), stream.peer) : Way::lent;
     if (*stream.way == Way::streamed && !may_stream(stream)) stream.way = Way::staged;
   }
-  if (*stream.way != Way::lent) return Sent::copy_it;
+  if (*stream.way != Way::lent || !may_be_place(transfer, sizeof(ProcessPlace))) {
+    return Sent::copy_it;
+  }
   return tell(reach_->in_process(transfer.data));
 }
 
@@ -47,7 +50,8 @@ bool PointToPoint::send_place(Stream& stream, std::span<const std::byte> place) 
 }
 
 bool PointToPoint::may_learn(const Transfer& transfer) const {
-  return may_be_place(transfer, sizeof(ProcessPlace)) && reach_->learns() && !in_place_;
+  const auto bytes = static_cast<std::int64_t>(transfer.bytes());
+  return reach_ != nullptr && !in_place_ && reach_->learns(bytes, /*one_block=*/false);
 }
 
 Traffic PointToPoint::traffic_of(const Stream& stream) const {

@@ -83,12 +83,16 @@ TEST(Trial, FindsTheFastestWaySoonAndLosesLittleByLookingAgain) {
   }
 }
 
-TEST(Trial, TriesNoMoreWaysThanThereAre) {
-  Trial trial(2);
+TEST(Trial, NeverLendsWhatCannotBeLent) {
+  Trial trial(Way::staged);
+  int streamed = 0;
   for (int i = 0; i < 10'000; ++i) {
-    if (trial.due(0)) trial.weigh({1, 1, 0.1F});
-    EXPECT_NE(trial.next(0), Way::streamed);
+    if (trial.due(0)) trial.weigh({0.1F, 2, 1});
+    const Way way = trial.next(0);
+    ASSERT_NE(way, Way::lent);
+    streamed += way == Way::streamed ? 1 : 0;
   }
+  EXPECT_GT(streamed, 9'000);
 }
 
 TEST(Trial, FollowsWhatBecomesSlowerWithinAFewDozenCalls) {
@@ -146,7 +150,7 @@ TEST(Trial, GivesAllRanksTheSameWay) {
   constexpr std::size_t kRanks = 3;
   std::mt19937_64 random(test_seed());
   struct Rank {
-    Trial trial{2};
+    Trial trial;
     float lent = 0;
     float staged = 0;
   };
@@ -292,6 +296,15 @@ TEST(Lending, DoesNotMindReadersThatTakeOtherSizes) {
     lent += is_lent ? 1 : 0;
   }
   EXPECT_LT(lent, 100);
+}
+
+TEST(Lending, LendsNoReductionsAndNothingWhereProcessesAreClosed) {
+  Three three;
+  const Traffic reduction{.kind = Lent::reduce, .bytes = 64 << 10};
+  EXPECT_EQ(three.send(reduction, 1, 1000, 1, 1), 0);
+  for (Lending& rank : three.ranks) rank.never_lend();
+  const Traffic pair{.kind = Lent::pair, .bytes = 64 << 10};
+  EXPECT_EQ(three.send(pair, 1, 1000, 1, 1), 0);
 }
 
 TEST(Lending, KeepsKindsAndSizesApart) {
