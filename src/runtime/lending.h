@@ -110,9 +110,9 @@ class Trial {
   }
 
  private:
-  // The first trials come soon, others so seldom that each way's cost 1.5% of the time, but no later
-  // than twice as long after the one before: what is known of a way may be wrong. In lengths of a
-  // trial.
+  // The first trials come soon, others so seldom that each way's cost 1.5% of the time, but no
+  // later than twice as long after the one before: what is known of a way may be wrong. In lengths
+  // of a trial.
   static constexpr std::uint64_t kFirst = 3;  // call
   static constexpr float kLeast = 16;
   static constexpr float kMost = 512;
