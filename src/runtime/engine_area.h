@@ -153,9 +153,10 @@ enum class Lent : std::uint8_t {
   all_to_all,
   reduce,
   reduce_scatter,
+  uneven_all_to_all,
 };
 inline constexpr std::size_t kLentKinds =
-    std::size_t{1} + static_cast<std::size_t>(Lent::reduce_scatter);
+    std::size_t{1} + static_cast<std::size_t>(Lent::uneven_all_to_all);
 inline constexpr int kSizeClasses = 14;  // from 8 KiB on by factors of two
 
 // What a byte of them takes a rank, each way, in ticks; 0 when it has taken none.

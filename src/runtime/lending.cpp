@@ -41,7 +41,6 @@ Way Lending::next(const Traffic& traffic, int receiver) {
 
 Costs Lending::costs(const Traffic& traffic, const Sent& sent, int receiver) const {
   Costs costs{.send = sent.stage, .keep = traffic.keeps ? sent.keep : 0};
-  bool all_streamed = true;
   const auto ranks = static_cast<int>(tables_.size());
   for (int rank = 0; rank < ranks; ++rank) {
     if (rank == rank_ || (receiver >= 0 && rank != receiver)) continue;
@@ -51,12 +50,14 @@ Costs Lending::costs(const Traffic& traffic, const Sent& sent, int receiver) con
     }
     if (theirs[index_of(Way::staged)] == 0) continue;
     if (sent.trial.lends() && theirs[index_of(Way::lent)] == 0) continue;
-    all_streamed = all_streamed && theirs[index_of(Way::streamed)] > 0;
+    // Of one that has taken none lately nothing else is known.
+    if (theirs[index_of(Way::streamed)] == 0) {
+      theirs[index_of(Way::streamed)] = theirs[index_of(Way::staged)];
+    }
     for (std::size_t way = 0; way < theirs.size(); ++way) {
       costs.take[way] = std::max(costs.take[way], theirs[way]);
     }
   }
-  if (!all_streamed) costs.take[index_of(Way::streamed)] = 0;
   return costs;
 }
 

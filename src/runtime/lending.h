@@ -73,8 +73,9 @@ inline float least(float before, float measured) {
 // Which way the calls of one class of sizes go. Same calls and same weights give the same ways.
 class Trial {
  public:
-  // `first` is taken until another is known to take less. With `staged`, nothing is ever lent.
-  explicit Trial(Way first = Way::lent) : first_(index_of(first)), way_(first) {}
+  // Of the ways from `first` to `last`. `first` is taken until another is known to take less.
+  explicit Trial(Way first = Way::lent, Way last = Way::streamed)
+      : first_(index_of(first)), last_(index_of(last)), way_(first) {}
 
   bool lends() const { return first_ == index_of(Way::lent); }
 
@@ -97,7 +98,7 @@ class Trial {
     const float current = costs[index_of(way_)];
     if (current == 0 || tried_ > 0 || calls_ < trial_end_ + length_) return;
     Way best = way_;
-    for (std::size_t way = first_; way < kWays; ++way) {
+    for (std::size_t way = first_; way <= last_; ++way) {
       if (costs[way] == 0) continue;
       others_[way].excess = costs[way] / current - 1;
       others_[way].is_known = true;
@@ -142,7 +143,7 @@ class Trial {
   // Of the ways that are not taken, is one to be tried?
   bool begin() {
     if (trial_end_ > 0 && calls_ < trial_end_ + length_) return false;
-    for (std::size_t way = first_; way < kWays; ++way) {
+    for (std::size_t way = first_; way <= last_; ++way) {
       const Other& other = others_[way];
       if (static_cast<Way>(way) == way_ || calls_ < other.end + interval(other)) continue;
       trying_ = static_cast<Way>(way);
@@ -164,6 +165,7 @@ class Trial {
   }
 
   std::size_t first_;
+  std::size_t last_;
   Way way_;
   Way trying_ = Way::lent;
   std::array<Other, kWays> others_;
@@ -200,10 +202,12 @@ class Lending {
   Lending(int rank, std::vector<TakenTable*> tables, bool crowded)
       : rank_(rank), tables_(std::move(tables)), crowded_(crowded) {
     for (const Lent kind : {Lent::reduce, Lent::reduce_scatter}) never_lend(kind);
+    choose_from(Lent::uneven_all_to_all, Way::lent, Way::staged);
   }
   // Processes cannot read each other.
   void never_lend() {
     for (std::size_t kind = 0; kind < kLentKinds; ++kind) never_lend(static_cast<Lent>(kind));
+    choose_from(Lent::uneven_all_to_all, Way::staged, Way::staged);
   }
 
   // Of the sender's next call. `receiver`: the only one, or -1: all others.
@@ -220,8 +224,9 @@ class Lending {
     WayCosts stage{};
     float keep = 0;
   };
-  void never_lend(Lent kind) {
-    for (Sent& one : sent_[static_cast<std::size_t>(kind)]) one.trial = Trial(Way::staged);
+  void never_lend(Lent kind) { choose_from(kind, Way::staged, Way::streamed); }
+  void choose_from(Lent kind, Way first, Way last) {
+    for (Sent& one : sent_[static_cast<std::size_t>(kind)]) one.trial = Trial(first, last);
   }
   Sent& sent(const Traffic& traffic) {
     return sent_[static_cast<std::size_t>(traffic.kind)][size_class(traffic.bytes)];

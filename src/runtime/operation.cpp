@@ -252,7 +252,11 @@ Status prepare(Operation& operation, int rank, int size) {
   if (operation.uneven) {
     operation.count = 0;
     for (const std::int64_t count : operation.shared_counts()) {
-      if (!__builtin_add_overflow(operation.count, count, &operation.count)) continue;
+      std::int64_t bytes = 0;
+      if (!__builtin_add_overflow(operation.count, count, &operation.count) &&
+          !__builtin_mul_overflow(operation.count, operation.element_bytes(), &bytes)) {
+        continue;
+      }
       return invalid(operation, "the counts add up to more than an address space holds");
     }
   }

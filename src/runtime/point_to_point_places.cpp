@@ -29,7 +29,6 @@ PointToPoint::Sent PointToPoint::send_place(Stream& stream) {
   if (!stream.way) {
     stream.way =
         stream.learns ? reach_->lending().next(traffic_of(stream), stream.peer) : Way::lent;
-    if (*stream.way == Way::streamed && !may_stream(stream)) stream.way = Way::staged;
   }
   if (*stream.way != Way::lent || !may_be_place(transfer, sizeof(ProcessPlace))) {
     return Sent::copy_it;
@@ -56,7 +55,8 @@ bool PointToPoint::may_learn(const Transfer& transfer) const {
 
 Traffic PointToPoint::traffic_of(const Stream& stream) const {
   const auto streams = std::span(streams_).first(used_);
-  return {.bytes = static_cast<std::int64_t>(stream.transfer().bytes()),
+  return {.kind = call_ == nullptr ? Lent::pair : Lent::uneven_all_to_all,
+          .bytes = static_cast<std::int64_t>(stream.transfer().bytes()),
           .both_ways = std::any_of(streams.begin(), streams.end(),
                                    [](const Stream& one) { return !one.sends; })};
 }

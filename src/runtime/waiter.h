@@ -89,10 +89,14 @@ class Waiter {
       } else {
         if (!timed) deadline = Deadline::after_ms(timeout_ms_);
         timed = true;
-        if (Status ends = look_around(activity, deadline, blocked_on); !ends.ok()) {
+        if (control_.attention()) {
           // What came before a failure counts: a peer that had it may have gone on to that failure.
-          return pass() == Pass::done ? Status() : ends;
+          Pass last = pass();
+          while (last == Pass::progressed) last = pass();
+          if (last == Pass::done) return {};
+          TUTTI_TRY(news(activity));
         }
+        TUTTI_TRY(look_around(activity, deadline, blocked_on));
         if (yields <= patience_.yields) {
           ::sched_yield();
         } else {
@@ -114,10 +118,9 @@ class Waiter {
   // A sleep ends when the doorbell rings; this bound only limits how late a deadline is noticed.
   static constexpr int kSleepMs = 50;
 
-  // Anything that ends the wait with an error?
+  // Does anything end the wait with an error that this rank is the first to see?
   template <typename BlockedFn>
   Status look_around(const Activity& activity, Deadline deadline, BlockedFn&& blocked_on) {
-    if (control_.attention()) TUTTI_TRY(news(activity));
     if (Result<int> peer = blocked_on(); !peer.ok()) {
       const bool lost = peer.status().code() == Code::peer_failed;
       return lost ? peer_failed(std::move(peer).status()) : std::move(peer).status();

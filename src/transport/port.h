@@ -33,7 +33,7 @@ class SendPort {
   virtual ~SendPort() = default;
   // A window for one message of `bytes` (at most slot_bytes), or data() == nullptr while there is
   // no credit. A window of 0 bytes has a non-null data(). Calling again before commit gives the
-  // same window.
+  // same window, or a larger one elsewhere.
   virtual std::span<std::byte> reserve(std::size_t bytes) = 0;
   // Sends the first `bytes` of the reserved window as one message.
   virtual void commit(std::size_t bytes, std::uint64_t tag) = 0;

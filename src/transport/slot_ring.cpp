@@ -62,6 +62,7 @@ std::uint64_t SlotSender::last_in(const Window& window) const {
 
 void SlotSender::commit(std::size_t bytes, std::uint64_t tag) {
   assert(bytes <= ring_.caps.slot_bytes && window_.room >= room_for(bytes));
+  assert(window_.room != Room::slot || units_of(bytes, ring_.unit_bytes) <= window_.units);
   assert(released_ >= last_in(window_));
   ++sent_;
   const auto room = static_cast<std::uint64_t>(window_.room);

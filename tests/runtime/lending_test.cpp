@@ -148,37 +148,36 @@ TEST(Trial, GoesOnUntilTheCachesAreWarm) {
 // As the ranks of an all_reduce: each measures for itself, and all weigh what the slowest says.
 TEST(Trial, GivesAllRanksTheSameWay) {
   constexpr std::size_t kRanks = 3;
+  constexpr int kPhase = 10'000;
   std::mt19937_64 random(test_seed());
   struct Rank {
     Trial trial;
-    float lent = 0;
-    float staged = 0;
+    WayCosts costs{};
   };
   std::array<Rank, kRanks> ranks;
-  int changes = 0;
-  Way before = Way::lent;
-  for (int i = 0; i < 20'000; ++i) {
-    const float lent_costs = i / 5'000 % 2 == 0 ? 1 : 4;
-    float lent = 0;
-    float staged = 0;
-    for (const Rank& rank : ranks) {
-      lent = rank.lent == 0 ? 0 : std::max(lent, rank.lent);
-      staged = rank.staged == 0 ? 0 : std::max(staged, rank.staged);
-    }
-    const Way way = ranks[0].trial.next(0);
-    for (Rank& rank : ranks) {
-      if (&rank != ranks.data()) {
-        ASSERT_EQ(rank.trial.next(0), way) << i;
+  // Another way is the fastest in each phase.
+  for (const WayCosts& takes : {WayCosts{1, 4, 4}, WayCosts{9, 2, 4}, WayCosts{9, 8, 3}}) {
+    std::array<int, kWays> calls{};
+    for (int i = 0; i < kPhase; ++i) {
+      WayCosts slowest{};
+      for (std::size_t way = 0; way < kWays; ++way) {
+        for (const Rank& rank : ranks) slowest[way] = std::max(slowest[way], rank.costs[way]);
       }
-      rank.trial.weigh({lent, staged});
-      const auto noise = 1 + static_cast<float>(random() % 8) / 8;
-      float& cost = way == Way::lent ? rank.lent : rank.staged;
-      cost = least(cost, noise * (way == Way::lent ? lent_costs : 2));
+      const Way way = ranks[0].trial.next(0);
+      for (Rank& rank : ranks) {
+        if (&rank != ranks.data()) {
+          ASSERT_EQ(rank.trial.next(0), way) << i;
+        }
+        rank.trial.weigh(slowest);
+        const auto noise = 1 + static_cast<float>(random() % 8) / 32;
+        float& cost = rank.costs[index_of(way)];
+        cost = least(cost, noise * takes[index_of(way)]);
+      }
+      ++calls[index_of(way)];
     }
-    changes += way == before ? 0 : 1;
-    before = way;
+    const auto fastest = std::min_element(takes.begin(), takes.end()) - takes.begin();
+    EXPECT_GT(calls[static_cast<std::size_t>(fastest)], kPhase / 2) << "way " << fastest;
   }
-  EXPECT_GT(changes, 10) << "the noise must not hide what is tested";
 }
 
 TEST(Trial, TakesNoNoteOfClocksThatDiffer) {
@@ -307,6 +306,19 @@ TEST(Lending, LendsNoReductionsAndNothingWhereProcessesAreClosed) {
   EXPECT_EQ(three.send(pair, 1, 1000, 1, 1), 0);
 }
 
+TEST(Lending, StreamsNoUnevenAllToAlls) {
+  Three three;
+  const Traffic uneven{.kind = Lent::uneven_all_to_all, .bytes = 64 << 10};
+  for (int i = 0; i < 1000; ++i) {
+    const Way way = three.ranks[0].next(uneven, 1);
+    ASSERT_NE(way, Way::streamed);
+    if (way == Way::staged) three.ranks[0].staged(uneven, way, uneven.bytes);
+    three.ranks[1].took(uneven, way, 2 * uneven.bytes);
+  }
+  for (Lending& rank : three.ranks) rank.never_lend();
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(three.ranks[0].next(uneven, 1), Way::staged);
+}
+
 TEST(Lending, KeepsKindsAndSizesApart) {
   Three three;
   const Traffic slow{.kind = Lent::pair, .bytes = 64 << 10};
@@ -409,6 +421,56 @@ class Moves {
   std::vector<std::int32_t> send_;
   std::vector<std::int32_t> recv_;
 };
+
+// Sums of int32: what rank r has at element e of call i is r + i + e % 5. Long enough for a trial
+// of each way, of blocks that take part of a slot, and for all_reduce of several tiles.
+std::string reductions(Communicator& c, std::int64_t count, int calls) {
+  const auto whole = static_cast<std::size_t>(count * c.size());
+  std::vector<std::int32_t> send(whole);
+  std::vector<std::int32_t> recv(whole);
+  for (int i = 0; i < calls; ++i) {
+    for (std::size_t e = 0; e < whole; ++e) send[e] = c.rank() + i + static_cast<int>(e % 5);
+    const int root = i % c.size();
+    for (int kind = 0; kind < 3; ++kind) {
+      std::fill(recv.begin(), recv.end(), -1);
+      const auto type = DataType::int32;
+      const std::int64_t all = count * c.size();
+      const Status status =
+          kind == 0   ? c.all_reduce(send.data(), recv.data(), all, type, ReduceOp::sum)
+          : kind == 1 ? c.reduce(send.data(), recv.data(), all, type, ReduceOp::sum, root)
+                      : c.reduce_scatter(send.data(), recv.data(), count, type, ReduceOp::sum);
+      if (!status.ok()) return std::string(status.message());
+      const bool has = kind != 1 || c.rank() == root;
+      const std::size_t mine = kind == 2 ? static_cast<std::size_t>(count) : whole;
+      const std::size_t first = kind == 2 ? mine * static_cast<std::size_t>(c.rank()) : 0;
+      for (std::size_t e = 0; has && e < mine; ++e) {
+        const int one = i + static_cast<int>((first + e) % 5);
+        const int expected = c.size() * (c.size() - 1) / 2 + c.size() * one;
+        if (recv[e] == expected) continue;
+        return fmt::format("kind {}, call {}, element {}: {} in place of {}", kind, i, e, recv[e],
+                           expected);
+      }
+    }
+  }
+  return {};
+}
+
+TEST(Lending, ChangesNoReduction) {
+  Config config = quick_config();
+  config.transports = {"shm"};
+  for (const int ranks : {2, 3}) {
+    const auto body = [](Communicator& c) {
+      std::string wrong = reductions(c, 20'000 / c.size(), 80);
+      if (wrong.empty()) wrong = reductions(c, 100'000 / c.size(), 30);
+      return wrong.empty() ? reductions(c, 600'000 / c.size(), 20) : wrong;
+    };
+    constexpr int kTimeoutS = 240;
+    for (const Exit& exit : run_processes(ranks, config, body, nullptr, kTimeoutS)) {
+      EXPECT_EQ(exit.status, 0);
+      EXPECT_EQ(exit.output, "") << ranks << " ranks";
+    }
+  }
+}
 
 TEST(Lending, ChangesNoResult) {
   Config config = quick_config();

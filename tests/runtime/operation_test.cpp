@@ -120,6 +120,10 @@ TEST_F(OperationTest, CountsOfOverlappingBlocksMayAddUpToTooMany) {
   const Numbers more(kRanks, kMost / 4 + 2);
   bytes.recv_blocks.counts = more;
   expect_refused(bytes, "the counts add up to more than an address space holds", /*rank=*/1);
+  bytes.type = DataType::float32;
+  const Numbers half(kRanks, kMost / 8);
+  bytes.recv_blocks.counts = half;
+  expect_refused(bytes, "the counts add up to more than an address space holds", /*rank=*/1);
 }
 
 TEST_F(OperationTest, InPlaceLiesWhereTheCallSays) {
