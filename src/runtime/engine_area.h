@@ -144,7 +144,7 @@ struct alignas(kCacheLine) Staged {
 };
 
 // Long blocks, of several kinds and classes of sizes: see lending.h.
-enum class Lent : std::uint8_t {
+enum class BlockKind : std::uint8_t {
   pair,
   broadcast,
   gather,
@@ -155,14 +155,14 @@ enum class Lent : std::uint8_t {
   reduce_scatter,
   uneven_all_to_all,
 };
-inline constexpr std::size_t kLentKinds =
-    std::size_t{1} + static_cast<std::size_t>(Lent::uneven_all_to_all);
+inline constexpr std::size_t kBlockKinds =
+    std::size_t{1} + static_cast<std::size_t>(BlockKind::uneven_all_to_all);
 inline constexpr int kSizeClasses = 14;  // from 8 KiB on by factors of two
 
 // What a byte of them takes a rank, each way, in ticks; 0 when it has taken none.
 using Taken = std::array<std::atomic<float>, kWays>;
 static_assert(std::atomic<float>::is_always_lock_free);
-using TakenTable = std::array<std::array<Taken, kSizeClasses>, kLentKinds>;
+using TakenTable = std::array<std::array<Taken, kSizeClasses>, kBlockKinds>;
 
 // Where a rank's buffers of an all-reduce lie, when both are allocated.
 struct alignas(kCacheLine) Announcement {

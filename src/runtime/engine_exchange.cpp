@@ -17,22 +17,22 @@ namespace {
 // 1.65 ms, read by the root 1.85.)
 constexpr std::int64_t kRootReduceBytes = 1 << 20;
 
-Lent kind_of(Collective collective) {
+BlockKind kind_of(Collective collective) {
   switch (collective) {
     case Collective::broadcast:
-      return Lent::broadcast;
+      return BlockKind::broadcast;
     case Collective::gather:
-      return Lent::gather;
+      return BlockKind::gather;
     case Collective::scatter:
-      return Lent::scatter;
+      return BlockKind::scatter;
     case Collective::all_gather:
-      return Lent::all_gather;
+      return BlockKind::all_gather;
     case Collective::reduce:
-      return Lent::reduce;
+      return BlockKind::reduce;
     case Collective::reduce_scatter:
-      return Lent::reduce_scatter;
+      return BlockKind::reduce_scatter;
     default:
-      return Lent::all_to_all;
+      return BlockKind::all_to_all;
   }
 }
 

@@ -177,7 +177,7 @@ class Trial {
 
 // On whom a call's time depends, for one that sends in it.
 struct Traffic {
-  Lent kind = Lent::pair;
+  BlockKind kind = BlockKind::pair;
   std::int64_t bytes = 0;  // of a block: of several, the longest that is sent
   int senders = 1;
   int receivers = 1;
@@ -201,13 +201,13 @@ class Lending {
   // `crowded`: more ranks than CPUs.
   Lending(int rank, std::vector<TakenTable*> tables, bool crowded)
       : rank_(rank), tables_(std::move(tables)), crowded_(crowded) {
-    for (const Lent kind : {Lent::reduce, Lent::reduce_scatter}) never_lend(kind);
-    choose_from(Lent::uneven_all_to_all, Way::lent, Way::staged);
+    for (const BlockKind kind : {BlockKind::reduce, BlockKind::reduce_scatter}) never_lend(kind);
+    choose_from(BlockKind::uneven_all_to_all, Way::lent, Way::staged);
   }
   // Processes cannot read each other.
   void never_lend() {
-    for (std::size_t kind = 0; kind < kLentKinds; ++kind) never_lend(static_cast<Lent>(kind));
-    choose_from(Lent::uneven_all_to_all, Way::staged, Way::staged);
+    for (std::size_t kind = 0; kind < kBlockKinds; ++kind) never_lend(static_cast<BlockKind>(kind));
+    choose_from(BlockKind::uneven_all_to_all, Way::staged, Way::staged);
   }
 
   // Of the sender's next call. `receiver`: the only one, or -1: all others.
@@ -224,8 +224,8 @@ class Lending {
     WayCosts stage{};
     float keep = 0;
   };
-  void never_lend(Lent kind) { choose_from(kind, Way::staged, Way::streamed); }
-  void choose_from(Lent kind, Way first, Way last) {
+  void never_lend(BlockKind kind) { choose_from(kind, Way::staged, Way::streamed); }
+  void choose_from(BlockKind kind, Way first, Way last) {
     for (Sent& one : sent_[static_cast<std::size_t>(kind)]) one.trial = Trial(first, last);
   }
   Sent& sent(const Traffic& traffic) {
@@ -243,7 +243,7 @@ class Lending {
   int rank_;
   std::vector<TakenTable*> tables_;
   bool crowded_;
-  std::array<std::array<Sent, kSizeClasses>, kLentKinds> sent_;
+  std::array<std::array<Sent, kSizeClasses>, kBlockKinds> sent_;
 };
 
 }  // namespace tutti::runtime

@@ -55,7 +55,7 @@ bool PointToPoint::may_learn(const Transfer& transfer) const {
 
 Traffic PointToPoint::traffic_of(const Stream& stream) const {
   const auto streams = std::span(streams_).first(used_);
-  return {.kind = call_ == nullptr ? Lent::pair : Lent::uneven_all_to_all,
+  return {.kind = call_ == nullptr ? BlockKind::pair : BlockKind::uneven_all_to_all,
           .bytes = static_cast<std::int64_t>(stream.transfer().bytes()),
           .both_ways = std::any_of(streams.begin(), streams.end(),
                                    [](const Stream& one) { return !one.sends; })};

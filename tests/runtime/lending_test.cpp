@@ -20,12 +20,12 @@
 namespace tutti::test {
 namespace {
 
+using runtime::BlockKind;
 using runtime::Costs;
 using runtime::index_of;
 using runtime::kWays;
 using runtime::least;
 using runtime::Lending;
-using runtime::Lent;
 using runtime::size_class;
 using runtime::TakenTable;
 using runtime::Traffic;
@@ -267,7 +267,7 @@ struct Three {
 };
 
 TEST(Lending, LooksAtTheSlowestReader) {
-  const Traffic traffic{.kind = Lent::broadcast, .bytes = 64 << 10, .receivers = 2};
+  const Traffic traffic{.kind = BlockKind::broadcast, .bytes = 64 << 10, .receivers = 2};
   Three fast;
   EXPECT_GT(fast.send(traffic, -1, 1000, 1, 1), 900);
   Three slow;
@@ -275,15 +275,15 @@ TEST(Lending, LooksAtTheSlowestReader) {
 }
 
 TEST(Lending, LooksAtTheOnlyReader) {
-  const Traffic traffic{.kind = Lent::pair, .bytes = 64 << 10};
+  const Traffic traffic{.kind = BlockKind::pair, .bytes = 64 << 10};
   Three three;
   EXPECT_GT(three.send(traffic, 1, 1000, 1, 9), 900);
 }
 
 // Of an uneven scatter, say: those tell of blocks of their own size.
 TEST(Lending, DoesNotMindReadersThatTakeOtherSizes) {
-  const Traffic longest{.kind = Lent::scatter, .bytes = 64 << 10, .receivers = 2};
-  const Traffic shorter{.kind = Lent::scatter, .bytes = 8 << 10, .receivers = 2};
+  const Traffic longest{.kind = BlockKind::scatter, .bytes = 64 << 10, .receivers = 2};
+  const Traffic shorter{.kind = BlockKind::scatter, .bytes = 8 << 10, .receivers = 2};
   Three three;
   int lent = 0;
   for (int i = 0; i < 1000; ++i) {
@@ -299,16 +299,16 @@ TEST(Lending, DoesNotMindReadersThatTakeOtherSizes) {
 
 TEST(Lending, LendsNoReductionsAndNothingWhereProcessesAreClosed) {
   Three three;
-  const Traffic reduction{.kind = Lent::reduce, .bytes = 64 << 10};
+  const Traffic reduction{.kind = BlockKind::reduce, .bytes = 64 << 10};
   EXPECT_EQ(three.send(reduction, 1, 1000, 1, 1), 0);
   for (Lending& rank : three.ranks) rank.never_lend();
-  const Traffic pair{.kind = Lent::pair, .bytes = 64 << 10};
+  const Traffic pair{.kind = BlockKind::pair, .bytes = 64 << 10};
   EXPECT_EQ(three.send(pair, 1, 1000, 1, 1), 0);
 }
 
 TEST(Lending, StreamsNoUnevenAllToAlls) {
   Three three;
-  const Traffic uneven{.kind = Lent::uneven_all_to_all, .bytes = 64 << 10};
+  const Traffic uneven{.kind = BlockKind::uneven_all_to_all, .bytes = 64 << 10};
   for (int i = 0; i < 1000; ++i) {
     const Way way = three.ranks[0].next(uneven, 1);
     ASSERT_NE(way, Way::streamed);
@@ -321,10 +321,10 @@ TEST(Lending, StreamsNoUnevenAllToAlls) {
 
 TEST(Lending, KeepsKindsAndSizesApart) {
   Three three;
-  const Traffic slow{.kind = Lent::pair, .bytes = 64 << 10};
+  const Traffic slow{.kind = BlockKind::pair, .bytes = 64 << 10};
   EXPECT_LT(three.send(slow, -1, 1000, 9, 9), 100);
-  for (const Traffic& other : {Traffic{.kind = Lent::scatter, .bytes = 64 << 10},
-                               Traffic{.kind = Lent::pair, .bytes = 128 << 10}}) {
+  for (const Traffic& other : {Traffic{.kind = BlockKind::scatter, .bytes = 64 << 10},
+                               Traffic{.kind = BlockKind::pair, .bytes = 128 << 10}}) {
     EXPECT_EQ(three.send(other, -1, 2, 1, 1), 2) << "the first ones are always lent";
   }
 }
