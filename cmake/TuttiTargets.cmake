@@ -79,7 +79,7 @@ function(tutti_test path)
   endforeach()
   add_test(NAME ${path} COMMAND ${name})
   if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 120)
+    set(ARG_TIMEOUT 300)  # of which a loaded machine under a sanitizer needs half
   endif()
   set_tests_properties(${path} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
