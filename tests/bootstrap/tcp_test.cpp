@@ -191,7 +191,8 @@ TEST(Tcp, AnotherVersionNamesBoth) {
   EXPECT_EQ(zero.code(), Code::mismatch);
   EXPECT_THAT(std::string(zero.message()),
               AllOf(HasSubstr("rank 1 (pid "), HasSubstr("uses version 7 of the rendezvous"),
-                    HasSubstr("uses version 1; install the same Tutti")));
+                    HasSubstr(fmt::format("uses version {}; install the same Tutti",
+                                          bootstrap::kVersion))));
 }
 
 TEST(Tcp, StrangersAtTheDoorDoNotMatter) {
