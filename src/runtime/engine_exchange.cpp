@@ -155,8 +155,7 @@ bool Exchange::lends() {
     // Who has to copy before it reduces has that done by the others, at the same time. (Of two
     // ranks, read and staged: reduce of 32 KiB 3.3 and 2.1 us, 512 KiB 60 and 34; reduce_scatter of
     // 256 KiB 62 and 36, 16 MiB 2.3 and 1.75 ms; of 4 ranks on 2 CPUs 5.5 and 4.2.)
-    if (may_be && crew_.threads() > 1) return true;
-    if (may_be && reach_.in_process()) return true;
+    if (may_be && (crew_.threads() > 1 || reach_.in_process())) return true;
   }
   if (!learns_ || !reach_.learns(flow_.own_largest, flow_.one_block)) return may_be && !reduces_;
   way_ = reach_.lending().next(traffic_, flow_.receiver);

@@ -96,8 +96,11 @@ void Tiles::weigh() {
   for (std::size_t way = 0; way < slowest.size(); ++way) {
     for (int rank = 0; rank < board_.ranks(); ++rank) {
       const float theirs = staged(board_.area(rank), 0).costs[way];
-      slowest[way] = theirs == 0 ? 0 : std::max(slowest[way], theirs);
-      if (theirs == 0) break;
+      if (theirs == 0) {
+        slowest[way] = 0;
+        break;
+      }
+      slowest[way] = std::max(slowest[way], theirs);
     }
   }
   class_->trial.weigh(slowest);

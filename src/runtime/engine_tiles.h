@@ -29,9 +29,7 @@ class Tiles {
 
  private:
   Status run_tiles(const Operation& operation);
-  // An all_reduce, all of it by every rank, when it is short or all lend their send buffers. A
-  // stage is rewritten two tiles later; its owner gets there only after everyone has staged the
-  // tile in between, and each rank does that after it has read the earlier one.
+  // Ranks whose send buffers are read where they lie.
   int count_lenders();
   // All ranks choose the way of a call alike, by what all say that the last ones took them.
   void choose(const Operation& operation);
@@ -42,6 +40,9 @@ class Tiles {
   device::Store shared_store() const {
     return way_ == Way::streamed ? device::Store::streaming : device::Store::cached;
   }
+  // An all_reduce, all of it by every rank, when it is short or all lend their send buffers. A
+  // stage is rewritten two tiles later; its owner gets there only after everyone has staged the
+  // tile in between, and each rank does that after it has read the earlier one.
   Status reduce_whole(const Operation& operation);
   // Waits until everybody has staged the tile, or has read or reduced its part of it; tile -1 is
   // the last one of the operation before.
@@ -103,7 +104,7 @@ class Tiles {
   std::uint64_t step_ = 0;  // of the board, by which a failed rank revokes its buffers
   bool lends_ = false;      // the send buffer is read where it lies, and not staged
   Class* class_ = nullptr;  // of calls that learn which is better, the one that this is of
-  Way way_ = Way::lent;     // what those not in place do
+  Way way_ = Way::lent;     // of all ranks: who is in place stages instead of lending
   int lenders_ = 0;
   std::int64_t waited_ = 0;  // in ticks, for the others
   bool lent_ = false;        // sources are read from other processes

@@ -50,7 +50,7 @@ Costs Lending::costs(const Traffic& traffic, const Sent& sent, int receiver) con
     }
     if (theirs[index_of(Way::staged)] == 0) continue;
     if (sent.trial.lends() && theirs[index_of(Way::lent)] == 0) continue;
-    // Of one that has taken none lately nothing else is known.
+    // One that has taken none streamed: as staged.
     if (theirs[index_of(Way::streamed)] == 0) {
       theirs[index_of(Way::streamed)] = theirs[index_of(Way::staged)];
     }

@@ -129,8 +129,8 @@ class Trial {
     bool is_known = false;
   };
 
-  // The first calls of a trial find the caches as this way has left them: it goes on when the other
-  // one has used all its slots.
+  // The first calls of a trial find the caches as this way has left them: it goes on until this
+  // one has used all the board's slots.
   static std::uint64_t trial_calls(std::size_t size_class) {
     constexpr std::size_t kOneUnit = 1;  // of 16 to 32 KiB
     constexpr std::uint64_t kSlots = kSlotUnits * kSlotUnitBytes / kSlotBytes;

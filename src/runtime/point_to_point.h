@@ -142,7 +142,7 @@ class PointToPoint final : private Activity {
   bool may_be_place(const Transfer& transfer, std::size_t bytes) const;
   // Those whose senders learn whether to lend, from what both ways took.
   bool may_learn(const Transfer& transfer) const;
-  // Tags of an uneven all-to-all cannot say so.
+  // May its tag say that it was streamed? An uneven all-to-all's has no bit for that.
   bool may_stream(const Stream& stream) const { return stream.learns && call_ == nullptr; }
   Traffic traffic_of(const Stream& stream) const;
   void learn(const Stream& stream);
@@ -170,7 +170,7 @@ class PointToPoint final : private Activity {
   Links& links_;
   Reach* reach_;
   int rank_;
-  int lanes_;  // slots in memory are few, so that they stay in the second-level cache
+  int lanes_;  // one where memory joins all ranks
   std::uint64_t sequence_ = 0;
   TransferSource* source_ = nullptr;
   const Call* call_ = nullptr;  // of which the transfers are a part, or null

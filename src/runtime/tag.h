@@ -2,10 +2,9 @@
 // the same thing. Values; pure.
 //
 //   of a collective:     bit 63 zero, bits 32-62 the call's sequence number, 0-31 its history
-//   of point to point:   bit 63 one, bits 56-62 the type, 0-54 the count of the whole message; bit
-//   55
-//                        says that the sender wrote it past its cache, for who measures what that
-//                        takes
+//   of point to point:   bit 63 one, bits 56-62 the type, bit 55 whether the sender wrote it past
+//                        its cache, for who measures what that takes, 0-54 the count of the whole
+//                        message
 #pragma once
 
 #include <cstdint>
@@ -41,6 +40,10 @@ constexpr DataType type_of_tag(std::uint64_t tag) {
 constexpr std::int64_t count_of_tag(std::uint64_t tag) {
   return static_cast<std::int64_t>(tag & kTagCountMask);
 }
+
+static_assert(count_of_tag(point_to_point_tag(DataType::int64, 5) | kTagStreamed) == 5);
+static_assert(type_of_tag(point_to_point_tag(DataType::int64, 5) | kTagStreamed) ==
+              DataType::int64);
 
 // Of a collective's: the sequence number that is nearest to `near` and has the tag's low 31 bits.
 constexpr std::uint64_t sequence_of_tag(std::uint64_t tag, std::uint64_t near) {

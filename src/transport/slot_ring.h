@@ -8,9 +8,9 @@
 // come back through one counter that only the consumer writes, and that the producer reads only
 // when it has run out: in steady state neither side touches a line that the other is polling.
 //
-// There are many more lines than slots: a sender of small messages gets far before it waits, and
-// seldom takes the counter's line from the consumer, who would have to get it back before its next
-// message goes out.
+// There are many more lines than whole slots: a sender of small messages gets far before it waits,
+// and seldom takes the counter's line from the consumer, who would have to get it back before its
+// next message goes out.
 //
 // Memory: the rings of one direction lie in one link area (Node::link_area), which is zero-filled
 // at first; zero is the empty ring. It outlives the ports. The two ends of a ring may live in
@@ -32,7 +32,7 @@ namespace tutti::transport {
 
 // 128 KiB amortizes a hand-over (about 1 us with its doorbell check) to below a tenth of the copy,
 // and two slots still fit a core's L2 cache; 4 slots let a sender run ahead while the receiver
-// reduces.
+// reduces. Shorter messages are more: see unit_ring.h.
 inline constexpr Caps kSlotCaps{.slot_bytes = 128 * 1024, .slots = 4};
 // Default lanes of a link, as Config::lanes.
 inline constexpr int kSlotLanes = 4;

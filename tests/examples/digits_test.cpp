@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <numeric>
+#include <string>
 
 #include "network.h"
 #include "training.h"
@@ -42,8 +43,9 @@ TEST(Digits, SplitDependsOnTheSeedAlone) {
 class BadDigits : public testing::Test {
  protected:
   BadDigits() {
-    char folder[] = "/tmp/tutti_digits_test_XXXXXX";
-    folder_ = ::mkdtemp(folder);
+    std::string folder = testing::TempDir() + "tutti_digits_test_XXXXXX";
+    EXPECT_NE(::mkdtemp(folder.data()), nullptr);
+    folder_ = folder;
   }
   ~BadDigits() override { std::filesystem::remove_all(folder_); }
   std::string message(const std::string& text) const {

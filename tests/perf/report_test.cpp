@@ -10,6 +10,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <string>
 
 #include "common/atomic_file.h"
 
@@ -100,8 +101,9 @@ TEST(Report, DoesNotHoldTheEnvironment) {
 class File : public testing::Test {
  protected:
   File() {
-    char folder[] = "/tmp/tutti_report_test_XXXXXX";
-    folder_ = ::mkdtemp(folder);
+    std::string folder = testing::TempDir() + "tutti_report_test_XXXXXX";
+    EXPECT_NE(::mkdtemp(folder.data()), nullptr);
+    folder_ = folder;
   }
   ~File() override { std::filesystem::remove_all(folder_); }
   std::string path() const { return folder_ / "report.json"; }

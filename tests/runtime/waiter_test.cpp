@@ -3,9 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -47,14 +50,17 @@ class OneRank final : public transport::Node {
 
 class Wait : public ::testing::Test {
  protected:
-  // Waits for data, after `between` was called in the first look, which finds nothing.
-  Status run(const std::function<void()>& between = [] {}) {
+  // Waits for data, after `between` was called in one of the first looks, which find nothing.
+  Status run(
+      const std::function<void()>& between = [] {}, int in_look = 1) {
     Waiter waiter(node_, control(), timeout_ms_, patience_);
-    bool first = true;
+    int looks = 0;
     const auto pass = [&] {
-      if (!first) return has_data_ ? Pass::done : Pass::blocked;
-      first = false;
-      between();
+      if (++looks > in_look) {
+        if (messages_ > 0 && messages_-- > 0) return Pass::progressed;
+        return has_data_ ? Pass::done : Pass::blocked;
+      }
+      if (looks == in_look) between();
       return Pass::blocked;
     };
     return waiter.run(
@@ -73,6 +79,7 @@ class Wait : public ::testing::Test {
   CollectiveActivity activity_{call_};
   Patience patience_;  // none: sleeps at once
   std::int64_t timeout_ms_ = 60'000;
+  int messages_ = 0;  // that lie there before the last one
   bool has_data_ = false;
 };
 
@@ -97,8 +104,22 @@ TEST_F(Wait, WhatCameBeforeAFailureCountsToASleeper) {
 
 TEST_F(Wait, WhatCameBeforeAFailureCountsToOneThatYields) {
   patience_ = {.spins = 3, .yields = 1000};
+  constexpr int kBeforeItLooksForFailures = 3 + 16;
+  const Status status = run([this] { data_then_failure(); }, kBeforeItLooksForFailures);
+  EXPECT_TRUE(status.ok()) << status.message();
+}
+
+TEST_F(Wait, AllMessagesThatCameBeforeAFailureCount) {
+  messages_ = 9;
   const Status status = run([this] { data_then_failure(); });
   EXPECT_TRUE(status.ok()) << status.message();
+}
+
+TEST_F(Wait, SomeOfTheMessagesAreNotEnough) {
+  messages_ = 9;
+  const Status status = run([this] { fail(); });
+  EXPECT_EQ(status.message(), "rank 0 aborted");
+  EXPECT_EQ(messages_, 0);
 }
 
 // A process that was stopped for longer than its deadline, say.
