@@ -30,7 +30,7 @@ Result<std::span<std::byte>> map_private(std::size_t bytes) {
 
 // As a program does that has just computed what it sends. Not inline and aligned, so that the loop
 // lies in the same cache lines in each library's program: across two it takes twice as long on some
-// CPUs, which then were that library's time. (AMD Milan, sendrecv of 256 KiB: 50 us in place of 33.)
+// CPUs, which would be that library's time. (AMD Milan, sendrecv of 256 KiB: 50 us, not 33.)
 [[gnu::noinline, gnu::aligned(64)]] void write(std::span<float> input) {
   for (float& element : input) element = element * 0.5F + 1;
 }

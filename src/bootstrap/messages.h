@@ -20,7 +20,7 @@ namespace tutti::bootstrap {
 
 inline constexpr std::uint64_t kMagic = 0x31495454'55540a0dULL;  // "\r\nTUTTI1"
 // Of all that ranks tell each other, the layout of what they share in memory too.
-inline constexpr std::uint32_t kVersion = 2;
+inline constexpr std::uint32_t kVersion = 3;
 
 // The place and size of every field stay the same in all versions, so that two versions can tell
 // each other apart.

@@ -14,8 +14,9 @@
 //   piece k of its own from every sender's post; reductions read all posts at once.
 //   Cost: one flag round; S staged, S read. Piece k + 1 is staged before piece k is taken.
 //   Blocks that are long enough (Reach::worth_mapping(), worth_reading()) and lie in allocated
-//   memory are not staged: their place is posted, and they are taken from there. So may those in
-//   any memory be, where peers can read each other's processes: whichever took less (lending.h).
+//   memory, or in any where peers can read each other's processes, may not be staged: their place
+//   is posted, and they are taken from there. Staged ones may be written past the cache. Whichever
+//   took less (lending.h).
 //   Cost: two flag rounds; S read and written. The sender stays until all have taken; one that
 //   fails before says so, and who has taken then looks whether what it took was still kept.
 // barrier: one step of empty posts.
@@ -24,7 +25,8 @@
 //   to 512 KiB (of two ranks) straight from the send buffers.
 // all_reduce, large, and reduce among many: tiles in two phases. Everyone stages its tile; rank r
 //   reduces chunk r of it from all stages, into its result buffer (and its recv buffer); everyone,
-//   or the root, copies the other results.
+//   or the root, copies the other results. In an all_reduce, stages and results go through the
+//   cache or past it, whichever took less.
 //   Cost: two flag rounds per tile, overlapped with the staging of the next tile; S staged, S
 //   reduced from the stages and S copied out per rank, whatever n is. Each rank's order is:
 //   stage(t+1), reduce(t), collect(t). stage(t+1) overwrites stage(t-1), which the others read in

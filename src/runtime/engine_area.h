@@ -160,7 +160,10 @@ inline constexpr std::size_t kBlockKinds =
 inline constexpr int kSizeClasses = 14;  // from 8 KiB on by factors of two
 
 // What a byte of them takes a rank, each way, in ticks; 0 when it has taken none.
-using Taken = std::array<std::atomic<float>, kWays>;
+struct Taken {
+  std::array<std::atomic<float>, kWays> way;
+  std::atomic<float> mapped;  // of what was lent, that which its sender had allocated
+};
 static_assert(std::atomic<float>::is_always_lock_free);
 using TakenTable = std::array<std::array<Taken, kSizeClasses>, kBlockKinds>;
 

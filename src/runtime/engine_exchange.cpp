@@ -133,6 +133,7 @@ std::int64_t Exchange::part(std::int64_t block_bytes, std::int64_t piece) const 
 void Exchange::find_place(const Operation& operation) {
   place_ = {};
   way_ = Way::staged;
+  traffic_.allocated = false;
   // Blocks that are traded in place are overwritten before all have read them.
   if (!flow_.sends || scales_ || trades_) return;
   const std::int64_t longest = flow_.own_largest;
@@ -140,16 +141,23 @@ void Exchange::find_place(const Operation& operation) {
   const bool too_long = reduces_alone && longest > kRootReduceBytes;
   if (!too_long && longest >= reach_.worth_mapping(flow_.one_block)) {
     if (const auto heap = reach_.find(operation.send, flow_.sent_bytes())) {
-      place_ = {.where = Where::heap, .heap = *heap, .process = {}};
+      if (lends_allocated()) place_ = {.where = Where::heap, .heap = *heap, .process = {}};
       return;
     }
   }
-  if (lends() && !(too_long && reach_.in_process())) {
+  if (lends_own() && !(too_long && reach_.in_process())) {
     place_ = {.where = Where::process, .heap = {}, .process = reach_.in_process(operation.send)};
   }
 }
 
-bool Exchange::lends() {
+bool Exchange::lends_allocated() {
+  traffic_.allocated = true;
+  const bool chooses = learns_ && reach_.learns(flow_.own_largest, flow_.one_block);
+  way_ = chooses ? reach_.lending().next(traffic_, flow_.receiver) : Way::lent;
+  return way_ == Way::lent;
+}
+
+bool Exchange::lends_own() {
   const bool may_be = reach_.lends(flow_.own_largest, flow_.one_block);
   if (reduces_) {
     // Who has to copy before it reduces has that done by the others, at the same time. (Of two
@@ -170,11 +178,11 @@ void Exchange::learn() {
   }
   if (!flow_.receives) return;
   for (const Sender& from : senders_) {
-    // What was allocated is neither lent nor staged, and what is short tells little of long blocks.
-    if (!from.open || from.base != nullptr) continue;
-    if (!reach_.learns(from.block.bytes, flow_.one_block)) continue;
+    // What is short tells little of long blocks.
+    if (!from.open || !reach_.learns(from.block.bytes, flow_.one_block)) continue;
     Traffic taken = traffic_;
     taken.bytes = from.block.bytes;
+    taken.allocated = from.base != nullptr;
     const Way way = !from.staged ? Way::lent : from.streamed ? Way::streamed : Way::staged;
     lending.took(taken, way, from.took);
   }

@@ -82,8 +82,9 @@ class Exchange {
 
   // Sending.
   void find_place(const Operation& operation);
-  // Chooses its way, where there is a choice. Is it read out of this process?
-  bool lends();
+  // Choose its way, where there is a choice. Is it mapped, or read out of this process?
+  bool lends_allocated();
+  bool lends_own();
   void describe_traffic(const Operation& operation);
   // For the next calls.
   void learn();

@@ -80,16 +80,16 @@ Status Exchange::read_outside(const Operation& operation, int sender, const Bloc
   Sender& from = senders_[index];
   const Block block{from.block.offset + of_block.offset, of_block.bytes};
   std::byte* const to = at(operation.recv, flow_.in[index].offset + of_block.offset);
+  const std::int64_t start = learns_ ? ticks() : 0;
   if (from.base != nullptr) {
     const Reading reading(board_.mine());
     if (!board_.revoked(sender, first_step_)) {
       copy_block(crew_, to, from.base + block.offset, block.bytes, store_);
     }
   } else {
-    const std::int64_t start = learns_ ? ticks() : 0;
     TUTTI_TRY(reach_.take(sender, from.place, block, to));
-    if (learns_) from.took += ticks() - start;
   }
+  if (learns_) from.took += ticks() - start;
   // A sender that failed has told everybody why.
   return board_.revoked(sender, first_step_) ? board_.wait_failure(sender) : Status();
 }
@@ -112,7 +112,7 @@ Status Exchange::reduce(const Operation& operation, std::int64_t piece) {
   const std::int64_t start = learns_ ? ticks() : 0;
   Status status =
       reduce_range(operation, piece * piece_bytes_, at_once ? flow_.in[0].bytes : bytes);
-  if (learns_ && !outside_) share_out(ticks() - start);
+  if (learns_ && (at_once || !outside_)) share_out(ticks() - start);
   return status;
 }
 

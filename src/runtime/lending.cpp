@@ -32,24 +32,25 @@ WayCosts weigh(const Traffic& traffic, const Costs& costs, bool crowded) {
 
 Way Lending::next(const Traffic& traffic, int receiver) {
   Sent& sent = this->sent(traffic);
+  Trial& trial = sent.trial(traffic);
   const std::size_t sizes = size_class(traffic.bytes);
-  if (sent.trial.due(sizes)) {
-    sent.trial.weigh(weigh(traffic, costs(traffic, sent, receiver), crowded_));
+  if (trial.due(sizes)) {
+    trial.weigh(weigh(traffic, costs(traffic, sent, trial.lends(), receiver), crowded_));
   }
-  return sent.trial.next(sizes);
+  return trial.next(sizes);
 }
 
-Costs Lending::costs(const Traffic& traffic, const Sent& sent, int receiver) const {
+Costs Lending::costs(const Traffic& traffic, const Sent& sent, bool lends, int receiver) const {
   Costs costs{.send = sent.stage, .keep = traffic.keeps ? sent.keep : 0};
   const auto ranks = static_cast<int>(tables_.size());
   for (int rank = 0; rank < ranks; ++rank) {
     if (rank == rank_ || (receiver >= 0 && rank != receiver)) continue;
     WayCosts theirs;
     for (std::size_t way = 0; way < theirs.size(); ++way) {
-      theirs[way] = taken(rank, traffic)[way].load(std::memory_order_relaxed);
+      theirs[way] = taken(rank, traffic, static_cast<Way>(way)).load(std::memory_order_relaxed);
     }
     if (theirs[index_of(Way::staged)] == 0) continue;
-    if (sent.trial.lends() && theirs[index_of(Way::lent)] == 0) continue;
+    if (lends && theirs[index_of(Way::lent)] == 0) continue;
     // One that has taken none streamed: as staged.
     if (theirs[index_of(Way::streamed)] == 0) {
       theirs[index_of(Way::streamed)] = theirs[index_of(Way::staged)];
@@ -72,7 +73,7 @@ void Lending::kept(const Traffic& traffic, std::int64_t took) {
 }
 
 void Lending::took(const Traffic& traffic, Way way, std::int64_t took) {
-  std::atomic<float>& cost = taken(rank_, traffic)[index_of(way)];
+  std::atomic<float>& cost = taken(rank_, traffic, way);
   cost.store(least(cost.load(std::memory_order_relaxed), per_byte(took, traffic.bytes)),
              std::memory_order_relaxed);
 }

@@ -1,6 +1,6 @@
-// Whether a long block is lent, for its readers to copy it out of this rank's process, or staged in
-// slots, through the cache or past it: learned from what each has taken on this machine, with these
-// callers.
+// Whether a long block is lent, for its readers to copy it out of this rank's process or out of
+// memory that it allocated, or staged in slots, through the cache or past it: learned from what
+// each has taken on this machine, with these callers.
 //
 // No rule does: one copy by the kernel in place of two of ours is up to three times as fast on one
 // machine and eight times as slow on another, and slower on both if the block was written just
@@ -73,9 +73,8 @@ inline float least(float before, float measured) {
 // Which way the calls of one class of sizes go. Same calls and same weights give the same ways.
 class Trial {
  public:
-  // Of the ways from `first` to `last`. `first` is taken until another is known to take less.
-  explicit Trial(Way first = Way::lent, Way last = Way::streamed)
-      : first_(index_of(first)), last_(index_of(last)), way_(first) {}
+  // Of the ways from `first` on, which is taken until another is known to take less.
+  explicit Trial(Way first = Way::lent) : first_(index_of(first)), way_(first) {}
 
   bool lends() const { return first_ == index_of(Way::lent); }
 
@@ -98,7 +97,7 @@ class Trial {
     const float current = costs[index_of(way_)];
     if (current == 0 || tried_ > 0 || calls_ < trial_end_ + length_) return;
     Way best = way_;
-    for (std::size_t way = first_; way <= last_; ++way) {
+    for (std::size_t way = first_; way < kWays; ++way) {
       if (costs[way] == 0) continue;
       others_[way].excess = costs[way] / current - 1;
       others_[way].is_known = true;
@@ -111,13 +110,14 @@ class Trial {
   }
 
  private:
-  // The first trials come soon, others so seldom that each way's cost 1.5% of the time, but no
-  // later than twice as long after the one before: what is known of a way may be wrong. In lengths
-  // of a trial.
+  // The first trials come soon, others so seldom that each way's cost 1.5% of the time: by and by,
+  // each after twice as long as the one before or when they cost 3%, since what is known of a way
+  // may be wrong. In lengths of a trial.
   static constexpr std::uint64_t kFirst = 3;  // call
   static constexpr float kLeast = 16;
   static constexpr float kMost = 512;
   static constexpr float kCost = 0.015F;
+  static constexpr float kEarlyCost = 0.03F;
   static constexpr float kClearlyLess = 0.9F;
   static constexpr std::size_t kOneSlot = 4;  // of 128 KiB
 
@@ -143,7 +143,7 @@ class Trial {
   // Of the ways that are not taken, is one to be tried?
   bool begin() {
     if (trial_end_ > 0 && calls_ < trial_end_ + length_) return false;
-    for (std::size_t way = first_; way <= last_; ++way) {
+    for (std::size_t way = first_; way < kWays; ++way) {
       const Other& other = others_[way];
       if (static_cast<Way>(way) == way_ || calls_ < other.end + interval(other)) continue;
       trying_ = static_cast<Way>(way);
@@ -159,13 +159,12 @@ class Trial {
   }
   std::uint64_t interval(const Other& other) const {
     if (other.end == 0) return kFirst;
-    const float most = other.most;
+    const float most = std::max(other.most, std::min(other.excess / kEarlyCost, kMost));
     const float lengths = other.is_known ? std::clamp(other.excess / kCost, kLeast, most) : most;
     return length_ * static_cast<std::uint64_t>(lengths);
   }
 
   std::size_t first_;
-  std::size_t last_;
   Way way_;
   Way trying_ = Way::lent;
   std::array<Other, kWays> others_;
@@ -184,6 +183,7 @@ struct Traffic {
   int takes = 1;           // blocks that one receiver takes
   bool both_ways = false;  // senders are receivers too
   bool keeps = false;      // a sender copies a block of its own to its output
+  bool allocated = false;  // what is lent: mapped by its readers
 };
 
 // What each part takes for a byte of a block, in ticks; 0 where that is not known.
@@ -202,12 +202,10 @@ class Lending {
   Lending(int rank, std::vector<TakenTable*> tables, bool crowded)
       : rank_(rank), tables_(std::move(tables)), crowded_(crowded) {
     for (const BlockKind kind : {BlockKind::reduce, BlockKind::reduce_scatter}) never_lend(kind);
-    choose_from(BlockKind::uneven_all_to_all, Way::lent, Way::staged);
   }
-  // Processes cannot read each other.
+  // Processes cannot read each other: only what was allocated is lent.
   void never_lend() {
     for (std::size_t kind = 0; kind < kBlockKinds; ++kind) never_lend(static_cast<BlockKind>(kind));
-    choose_from(BlockKind::uneven_all_to_all, Way::staged, Way::staged);
   }
 
   // Of the sender's next call. `receiver`: the only one, or -1: all others.
@@ -220,24 +218,27 @@ class Lending {
 
  private:
   struct Sent {
-    Trial trial;
+    Trial& trial(const Traffic& traffic) { return traffic.allocated ? allocated_trial : own_trial; }
+
+    Trial own_trial;        // of blocks in the sender's own memory
+    Trial allocated_trial;  // and of those in memory that it allocated
     WayCosts stage{};
     float keep = 0;
   };
-  void never_lend(BlockKind kind) { choose_from(kind, Way::staged, Way::streamed); }
-  void choose_from(BlockKind kind, Way first, Way last) {
-    for (Sent& one : sent_[static_cast<std::size_t>(kind)]) one.trial = Trial(first, last);
+  void never_lend(BlockKind kind) {
+    for (Sent& one : sent_[static_cast<std::size_t>(kind)]) one.own_trial = Trial(Way::staged);
   }
   Sent& sent(const Traffic& traffic) {
     return sent_[static_cast<std::size_t>(traffic.kind)][size_class(traffic.bytes)];
   }
-  // The slowest of those who have taken blocks staged, and lent where that may be; in an uneven
-  // call some have shorter ones.
-  Costs costs(const Traffic& traffic, const Sent& sent, int receiver) const;
+  // The slowest of those who have taken blocks staged, and lent if `lends`; in an uneven call some
+  // have shorter ones.
+  Costs costs(const Traffic& traffic, const Sent& sent, bool lends, int receiver) const;
 
-  Taken& taken(int rank, const Traffic& traffic) const {
+  std::atomic<float>& taken(int rank, const Traffic& traffic, Way way) const {
     TakenTable& table = *tables_[static_cast<std::size_t>(rank)];
-    return table[static_cast<std::size_t>(traffic.kind)][size_class(traffic.bytes)];
+    Taken& taken = table[static_cast<std::size_t>(traffic.kind)][size_class(traffic.bytes)];
+    return traffic.allocated && way == Way::lent ? taken.mapped : taken.way[index_of(way)];
   }
 
   int rank_;

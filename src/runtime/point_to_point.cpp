@@ -119,6 +119,7 @@ PointToPoint::Stream& PointToPoint::stream_of(const Transfer& transfer) {
   stream.lent = nullptr;
   stream.last_place = 0;
   stream.way.reset();
+  stream.is_allocated = false;
   stream.took = 0;
   index_stream(used_++);
   return stream;
@@ -215,7 +216,7 @@ bool PointToPoint::send(Stream& stream) {
   const std::int64_t start = stream.learns ? ticks() : 0;
   device::copy(window.data(), data, part.bytes, store_of(way));
   if (stream.learns) stream.took += ticks() - start;
-  port.commit(part.bytes, tag(transfer) | (way == Way::streamed ? kTagStreamed : 0));
+  port.commit(part.bytes, way == Way::streamed ? streamed(tag(transfer)) : tag(transfer));
   next(stream);
   return true;
 }
@@ -230,9 +231,9 @@ bool PointToPoint::receive(Stream& stream) {
   if (incoming.data() == nullptr) return false;
   const bool lies = stream.message == 0 && may_be_place(transfer, incoming.size());
   const std::uint64_t expected = tag(transfer);
-  const bool streamed = may_stream(stream) && port.tag() == (expected | kTagStreamed);
-  if (streamed) stream.way = Way::streamed;
-  if ((port.tag() != expected && !streamed) || (incoming.size() != part.bytes && !lies)) {
+  const bool is_streamed = stream.learns && port.tag() == streamed(expected);
+  if (is_streamed) stream.way = Way::streamed;
+  if ((port.tag() != expected && !is_streamed) || (incoming.size() != part.bytes && !lies)) {
     error_ = unexpected(stream, port.tag(), incoming.size());
     return true;
   }
@@ -275,6 +276,7 @@ void PointToPoint::finish_transfer(Stream& stream) {
   if (stream.learns && stream.took > 0) learn(stream);
   ++stream.current;
   stream.way.reset();
+  stream.is_allocated = false;
   stream.took = 0;
   start_transfer(stream);
 }

@@ -87,9 +87,11 @@ class PointToPoint final : private Activity {
     int lanes = 0;             // of those, the first so many were sent on
     // Of what is sent: memory of the current transfer that needs no copy, or null.
     const transport::Registration* lent = nullptr;
-    // Of the current transfer: which way it goes, if that was chosen or seen already, and what it
-    // took to copy what there was of it so far, in ticks.
+    // Of the current transfer: which way it goes, if that was chosen or seen already, whether its
+    // sender allocated the memory that it lies in, as far as that is known, and what it took to
+    // copy what there was of it so far, in ticks.
     std::optional<Way> way;
+    bool is_allocated = false;
     std::int64_t took = 0;
     bool learns = false;           // that counts
     std::uint64_t last_place = 0;  // of the items that were sent
@@ -140,10 +142,8 @@ class PointToPoint final : private Activity {
   Sent send_place(Stream& stream);
   bool send_place(Stream& stream, std::span<const std::byte> place);
   bool may_be_place(const Transfer& transfer, std::size_t bytes) const;
-  // Those whose senders learn whether to lend, from what both ways took.
+  // Those whose senders learn which way to go, from what each took.
   bool may_learn(const Transfer& transfer) const;
-  // May its tag say that it was streamed? An uneven all-to-all's has no bit for that.
-  bool may_stream(const Stream& stream) const { return stream.learns && call_ == nullptr; }
   Traffic traffic_of(const Stream& stream) const;
   void learn(const Stream& stream);
   bool receive_from_place(Stream& stream, std::span<const std::byte> incoming);

@@ -77,7 +77,8 @@ Status PointToPoint::unexpected_in_call(const Stream& stream, std::uint64_t tag,
   if ((tag & kPointToPoint) != 0) return met_send(*call_, rank_, stream.peer, tag);
   const Transfer& mine = stream.transfer();
   const auto count = static_cast<std::int64_t>(bytes / size_of(mine.type));
-  if (tag == tag_of_pair(tag_of(*call_), count)) {  // another count, and nothing else
+  const std::uint64_t counted = tag_of_pair(tag_of(*call_), count);
+  if (tag == counted || tag == streamed(counted)) {  // another count, and nothing else
     return unexpected_count(*call_, rank_, stream.peer, mine.count);
   }
   return control_.mismatched(*call_, stream.peer, sequence_of_tag(tag, sequence_));

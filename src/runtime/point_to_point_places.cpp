@@ -19,21 +19,22 @@ PointToPoint::Sent PointToPoint::send_place(Stream& stream) {
   const Transfer& transfer = stream.transfer();
   const auto bytes = static_cast<std::int64_t>(transfer.bytes());
   if (reach_ == nullptr || in_place_) return Sent::copy_it;
+  // Chosen once for a transfer, however often its port is not ready.
+  if (stream.way && *stream.way != Way::lent) return Sent::copy_it;
+  std::optional<HeapPlace> heap;
+  if (may_be_place(transfer, sizeof(HeapPlace))) heap = reach_->find(transfer.data, bytes);
+  if (!stream.way) {
+    stream.is_allocated = heap.has_value();
+    stream.way =
+        stream.learns ? reach_->lending().next(traffic_of(stream), stream.peer) : Way::lent;
+    if (*stream.way != Way::lent) return Sent::copy_it;
+  }
   const auto tell = [&](const auto& place) {
     return send_place(stream, std::as_bytes(std::span(&place, 1))) ? Sent::yes : Sent::no;
   };
-  if (may_be_place(transfer, sizeof(HeapPlace))) {
-    if (const auto place = reach_->find(transfer.data, bytes)) return tell(*place);
-  }
-  // Once for a transfer, however often its port is not ready.
-  if (!stream.way) {
-    stream.way =
-        stream.learns ? reach_->lending().next(traffic_of(stream), stream.peer) : Way::lent;
-  }
-  if (*stream.way != Way::lent || !may_be_place(transfer, sizeof(ProcessPlace))) {
-    return Sent::copy_it;
-  }
-  return tell(reach_->in_process(transfer.data));
+  if (heap) return tell(*heap);
+  return may_be_place(transfer, sizeof(ProcessPlace)) ? tell(reach_->in_process(transfer.data))
+                                                      : Sent::copy_it;
 }
 
 bool PointToPoint::send_place(Stream& stream, std::span<const std::byte> place) {
@@ -58,16 +59,18 @@ Traffic PointToPoint::traffic_of(const Stream& stream) const {
   return {.kind = call_ == nullptr ? BlockKind::pair : BlockKind::uneven_all_to_all,
           .bytes = static_cast<std::int64_t>(stream.transfer().bytes()),
           .both_ways = std::any_of(streams.begin(), streams.end(),
-                                   [](const Stream& one) { return !one.sends; })};
+                                   [](const Stream& one) { return !one.sends; }),
+          .allocated = stream.is_allocated};
 }
 
 // Of the current transfer, which is over.
 void PointToPoint::learn(const Stream& stream) {
   const Traffic traffic = traffic_of(stream);
+  const Way way = stream.way.value_or(Way::staged);
   if (stream.sends) {
-    reach_->lending().staged(traffic, stream.way.value_or(Way::staged), stream.took);
+    reach_->lending().staged(traffic, way, stream.took);
   } else {
-    reach_->lending().took(traffic, stream.way.value_or(Way::staged), stream.took);
+    reach_->lending().took(traffic, way, stream.took);
   }
 }
 
@@ -86,10 +89,9 @@ bool PointToPoint::receive_from_place(Stream& stream, std::span<const std::byte>
     error_ = waiter_.peer_failed(std::move(status));
     return true;
   }
-  if (incoming.size() == sizeof(ProcessPlace)) {
-    stream.way = Way::lent;
-    if (stream.learns) stream.took = ticks() - start;
-  }
+  stream.way = Way::lent;
+  stream.is_allocated = incoming.size() == sizeof(HeapPlace);
+  if (stream.learns) stream.took = ticks() - start;
   stream.link->recv_port(0).release();
   finish_transfer(stream);
   return true;

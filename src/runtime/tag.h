@@ -1,7 +1,8 @@
 // The 64 bits that travel with every message, by which the receiver knows that both ranks are doing
 // the same thing. Values; pure.
 //
-//   of a collective:     bit 63 zero, bits 32-62 the call's sequence number, 0-31 its history
+//   of a collective:     bit 63 zero, bits 32-62 the call's sequence number, 0-31 its history, with
+//                        a block's count where pairs of ranks have their own
 //   of point to point:   bit 63 one, bits 56-62 the type, bit 55 whether the sender wrote it past
 //                        its cache, for who measures what that takes, 0-54 the count of the whole
 //                        message
@@ -17,6 +18,8 @@ namespace tutti::runtime {
 inline constexpr std::uint64_t kPointToPoint = std::uint64_t{1} << 63;
 inline constexpr std::uint64_t kTagStreamed = std::uint64_t{1} << 55;
 inline constexpr std::uint64_t kTagCountMask = kTagStreamed - 1;
+// Of a block of an uneven all-to-all all bits say something: this one says it the other way round.
+inline constexpr std::uint64_t kPairStreamed = 1;
 
 inline std::uint64_t tag_of(const Call& call) {
   return (call.sequence << 32 & ~kPointToPoint) | call.history;
@@ -41,9 +44,13 @@ constexpr std::int64_t count_of_tag(std::uint64_t tag) {
   return static_cast<std::int64_t>(tag & kTagCountMask);
 }
 
-static_assert(count_of_tag(point_to_point_tag(DataType::int64, 5) | kTagStreamed) == 5);
-static_assert(type_of_tag(point_to_point_tag(DataType::int64, 5) | kTagStreamed) ==
-              DataType::int64);
+// Of the same message, written past its sender's cache.
+constexpr std::uint64_t streamed(std::uint64_t tag) {
+  return tag ^ ((tag & kPointToPoint) != 0 ? kTagStreamed : kPairStreamed);
+}
+
+static_assert(count_of_tag(streamed(point_to_point_tag(DataType::int64, 5))) == 5);
+static_assert(type_of_tag(streamed(point_to_point_tag(DataType::int64, 5))) == DataType::int64);
 
 // Of a collective's: the sequence number that is nearest to `near` and has the tag's low 31 bits.
 constexpr std::uint64_t sequence_of_tag(std::uint64_t tag, std::uint64_t near) {
