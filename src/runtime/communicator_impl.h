@@ -17,6 +17,7 @@
 #include "runtime/engine.h"
 #include "runtime/executor.h"
 #include "runtime/known_memory.h"
+#include "runtime/last_checked.h"
 #include "runtime/operation.h"
 #include "runtime/point_to_point.h"
 #include "runtime/selector.h"
@@ -94,6 +95,7 @@ struct Communicator::Impl {
   std::unique_ptr<runtime::PointToPoint> point_to_point;
   std::optional<runtime::UnevenAllToAll> uneven_all_to_all;  // where there is an engine
   std::map<std::tuple<const void*, int>, std::unique_ptr<runtime::Binding>> bindings;
+  runtime::LastChecked last_checked;
   std::uint64_t sequence = 0;     // of the last collective that was numbered
   std::uint64_t last_run = 0;     // number of the last collective that ran
   std::uint32_t history = 0;      // of the last collective that ran

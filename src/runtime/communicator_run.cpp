@@ -13,7 +13,7 @@ using runtime::Operation;
 using runtime::Transfer;
 
 Status Communicator::Impl::run(Operation&& operation) {
-  Status checked = runtime::prepare(operation, rank, size);
+  Status checked = last_checked.prepare(operation, rank, size);
   if (group != nullptr) return record_call(operation, std::move(checked));
   if (!checked.ok()) return checked;
   queue->drain();

@@ -49,6 +49,7 @@ Status PointToPoint::run(std::span<const Transfer> transfers, const Call& call, 
   begin(call.sequence);
   call_ = &call;
   in_place_ = in_place;
+  TUTTI_TRY(run_short(transfers));
   if (!transfers.empty()) {
     TUTTI_TRY(open(transfers));
     TUTTI_TRY(run());

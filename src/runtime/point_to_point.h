@@ -103,12 +103,15 @@ class PointToPoint final : private Activity {
   void begin(std::uint64_t sequence);
   Status run();
 
-  // ---- One short send, one receive (point_to_point_short.cpp)
+  // ---- Short sends, then a receive from each of some ranks (point_to_point_short.cpp)
 
   // Leaves in `transfers` those that are still to be done. REQUIRES: there is a `reach`.
   Status run_short(std::span<const Transfer>& transfers);
   bool send_short(const Transfer& transfer);
-  Status receive_short(const Transfer& transfer, bool& received);
+  // Of left_: what cannot be taken there stays.
+  Status receive_short();
+  enum class Came : std::uint8_t { nothing, all, other };
+  Came take_short(const Transfer& transfer);
 
   // ---- Streams
 
@@ -159,6 +162,8 @@ class PointToPoint final : private Activity {
   Result<int> blocked_on() const;
   // A stream that waits for what the peer, which is through with the call, has never done.
   Status check_counts() const;
+  // The same of a receive at that port.
+  Status check_came(int peer, transport::RecvPort& port) const;
   Status unexpected(const Stream& stream, std::uint64_t tag, std::size_t bytes) const;
   Status unexpected_in_call(const Stream& stream, std::uint64_t tag, std::size_t bytes) const;
 
@@ -176,6 +181,7 @@ class PointToPoint final : private Activity {
   const Call* call_ = nullptr;  // of which the transfers are a part, or null
   bool in_place_ = false;
   std::size_t asked_for_ = 0;    // transfers so far
+  std::vector<Transfer> left_;   // receives, where those are short
   std::vector<Stream> streams_;  // the first used_ are in use, the others keep their memory
   std::size_t used_ = 0;
   std::vector<std::size_t> index_;  // by key_of(): in streams_, if that is in use and this one's

@@ -36,6 +36,12 @@ Status PointToPoint::check_counts() const {
   return {};
 }
 
+Status PointToPoint::check_came(int peer, transport::RecvPort& port) const {
+  const bool finished = reach_->finished_pairs(peer, call_->sequence);
+  if (!finished || port.peek().data() != nullptr) return {};
+  return control_.mismatched(*call_, peer, call_->sequence);
+}
+
 // Whose last transfer is read where it lies is not, before it was read; nor is one of which a port
 // still holds some.
 bool PointToPoint::over(const Stream& stream) const {

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/last_checked.h"
+
 namespace tutti::runtime {
 namespace {
 
@@ -172,6 +174,70 @@ TEST_F(OperationTest, BuffersThatARankDoesNotHaveAreForgotten) {
   EXPECT_EQ(expect_fine(operation(Collective::reduce), 1).recv, nullptr);
   EXPECT_EQ(expect_fine(operation(Collective::scatter), 1).send, nullptr);
   EXPECT_EQ(expect_fine(operation(Collective::broadcast), 1).send, recv_.data());
+}
+
+// What was in order once is known, and nothing else.
+TEST_F(OperationTest, WhatIsCalledAgainIsPreparedAlike) {
+  for (const int rank : {0, 1}) {
+    LastChecked last;
+    for (const Collective kind : {Collective::all_reduce, Collective::scatter, Collective::gather,
+                                  Collective::broadcast, Collective::all_gather}) {
+      const Operation expected = expect_fine(operation(kind), rank);
+      for (int again = 0; again < 3; ++again) {
+        Operation made = operation(kind);
+        ASSERT_TRUE(last.prepare(made, rank, kRanks).ok());
+        EXPECT_EQ(made.send, expected.send);
+        EXPECT_EQ(made.recv, expected.recv);
+        EXPECT_EQ(made.in_place, expected.in_place);
+      }
+      Operation placed = operation(kind);
+      placed.send = placed.recv;
+      Operation known = placed;
+      ASSERT_EQ(last.prepare(known, rank, kRanks).ok(), prepare(placed, rank, kRanks).ok());
+      EXPECT_EQ(known.in_place, placed.in_place);
+    }
+  }
+}
+
+TEST_F(OperationTest, WhatDiffersFromTheLastCallIsChecked) {
+  const auto refuses = [this](auto&& spoil) {
+    LastChecked last;
+    Operation fine = operation(Collective::reduce);
+    EXPECT_TRUE(last.prepare(fine, 0, kRanks).ok());
+    Operation spoilt = operation(Collective::reduce);
+    spoil(spoilt);
+    const bool refused = !last.prepare(spoilt, 0, kRanks).ok();
+    // And what was refused is not in order the second time.
+    Operation again = operation(Collective::reduce);
+    spoil(again);
+    return refused && !last.prepare(again, 0, kRanks).ok();
+  };
+  EXPECT_TRUE(refuses([](Operation& o) { o.count = -1; }));
+  EXPECT_TRUE(refuses([](Operation& o) { o.root = kRanks; }));
+  EXPECT_TRUE(refuses([](Operation& o) { o.send = nullptr; }));
+  EXPECT_TRUE(refuses([](Operation& o) { o.recv = nullptr; }));
+  EXPECT_TRUE(refuses([](Operation& o) { o.reduction = ReduceOp::bit_and; }));
+  EXPECT_TRUE(refuses([](Operation& o) { o.reduction = Reduction::premultiplied_sum(2); }));
+  EXPECT_TRUE(refuses([](Operation& o) { o.type = static_cast<DataType>(kDataTypeCount); }));
+  EXPECT_TRUE(refuses([](Operation& o) {
+    o.collective = Collective::all_to_all;
+    o.send = static_cast<float*>(o.recv) + 1;
+  }));
+  EXPECT_TRUE(refuses([](Operation& o) {
+    o.collective = Collective::all_gather;
+    o.uneven = true;
+  }));
+}
+
+TEST_F(OperationTest, ListsMayHaveChangedByTheNextCall) {
+  LastChecked last;
+  Numbers counts{1, 2, 3, 4};
+  Operation made = uneven(Collective::all_gather, {}, {counts});
+  ASSERT_TRUE(last.prepare(made, 0, kRanks).ok());
+  EXPECT_EQ(made.count, 10);
+  counts[2] = -1;
+  made = uneven(Collective::all_gather, {}, {counts});
+  EXPECT_FALSE(last.prepare(made, 0, kRanks).ok());
 }
 
 }  // namespace

@@ -139,6 +139,33 @@ TEST(ShortMessages, NameWhoIsLate) {
   });
 }
 
+// Of an uneven all-to-all that is made of such messages, it is the call that is named.
+TEST(ShortMessages, NameTheCallThatTheyArePartOf) {
+  run_threads(3, impatient(), [](Communicator& c) {
+    const std::vector<std::int64_t> counts(3, 2);
+    const std::vector<std::int32_t> sent{0, 1, 2, 3, 4, 5};
+    std::vector<std::int32_t> received(6, -1);
+    const auto call = [&] {
+      return c.all_to_all_v(sent.data(), {counts}, received.data(), {counts}, DataType::int32);
+    };
+    for (int k = 0; k < 100; ++k) {
+      received.assign(6, -1);
+      ASSERT_TRUE(call().ok());
+      const int mine = 2 * c.rank();
+      ASSERT_EQ(received,
+                (std::vector<std::int32_t>{mine, mine + 1, mine, mine + 1, mine, mine + 1}));
+    }
+    if (c.rank() == 2) {
+      await_failure(c);
+      return;
+    }
+    const Status status = call();
+    EXPECT_EQ(status.code(), Code::timed_out) << status.message();
+    EXPECT_EQ(status.failed_rank(), 2);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("all_to_all_v(int32)"));
+  });
+}
+
 TEST(ShortMessages, NameWhoDied) {
   Config config = quick_config();
   config.transports = {"shm"};
