@@ -45,10 +45,12 @@ Status PointToPoint::run(TransferSource& source, std::uint64_t sequence) {
   return run();
 }
 
-Status PointToPoint::run(std::span<const Transfer> transfers, const Call& call, bool in_place) {
+Status PointToPoint::run(std::span<const Transfer> transfers, const Call& call, bool in_place,
+                         device::Store store) {
   begin(call.sequence);
   call_ = &call;
   in_place_ = in_place;
+  store_ = store;
   TUTTI_TRY(run_short(transfers));
   if (!transfers.empty()) {
     TUTTI_TRY(open(transfers));
@@ -243,8 +245,7 @@ bool PointToPoint::receive(Stream& stream) {
   if (incoming.data() != place) {
     const auto whole = static_cast<std::int64_t>(transfer.bytes());
     const std::int64_t start = stream.learns ? ticks() : 0;
-    device::copy(place, incoming.data(), part.bytes,
-                 in_place_ ? device::Store::cached : store_for(whole));
+    device::copy(place, incoming.data(), part.bytes, call_ != nullptr ? store_ : store_for(whole));
     if (stream.learns) stream.took += ticks() - start;
   }
   port.release();

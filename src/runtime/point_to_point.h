@@ -63,9 +63,10 @@ class PointToPoint final : private Activity {
   // The same with those that `source` has, as long as there are any.
   Status run(TransferSource& source, std::uint64_t sequence);
   // Those of an uneven all-to-all: tags and errors are the call's. `in_place`: what is sent to a
-  // peer lies where as much comes from it. REQUIRES: at most one transfer with each peer in each
-  // direction; there is a `reach`.
-  Status run(std::span<const Transfer> transfers, const Call& call, bool in_place);
+  // peer lies where as much comes from it. `store`: what is received from slots. REQUIRES: at most
+  // one transfer with each peer in each direction; there is a `reach`.
+  Status run(std::span<const Transfer> transfers, const Call& call, bool in_place,
+             device::Store store);
 
  private:
   // The transfers with one peer in one direction, first one first.
@@ -180,8 +181,9 @@ class PointToPoint final : private Activity {
   TransferSource* source_ = nullptr;
   const Call* call_ = nullptr;  // of which the transfers are a part, or null
   bool in_place_ = false;
-  std::size_t asked_for_ = 0;    // transfers so far
-  std::vector<Transfer> left_;   // receives, where those are short
+  device::Store store_ = device::Store::cached;  // of that call
+  std::size_t asked_for_ = 0;                    // transfers so far
+  std::vector<Transfer> left_;                   // receives, where those are short
   std::vector<Stream> streams_;  // the first used_ are in use, the others keep their memory
   std::size_t used_ = 0;
   std::vector<std::size_t> index_;  // by key_of(): in streams_, if that is in use and this one's

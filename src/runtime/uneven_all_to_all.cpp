@@ -7,11 +7,14 @@ namespace tutti::runtime {
 
 Status UnevenAllToAll::run(const Operation& operation, const Call& call) {
   list_transfers(operation);
-  TUTTI_TRY(pairs_.run(transfers_, call, operation.in_place));
+  // As all it receives: longer than the cache, nothing of it would be found there.
+  const device::Store store =
+      operation.in_place ? device::Store::cached : store_for(received_bytes_);
+  TUTTI_TRY(pairs_.run(transfers_, call, operation.in_place, store));
   // Last, so that nobody waits for it.
   if (own_send_ != own_recv_) {
     crew_.expect(own_bytes_);
-    copy_block(crew_, own_recv_, own_send_, own_bytes_, store_for(own_bytes_));
+    copy_block(crew_, own_recv_, own_send_, own_bytes_, store);
   }
   return {};
 }
@@ -19,6 +22,7 @@ Status UnevenAllToAll::run(const Operation& operation, const Call& call) {
 void UnevenAllToAll::list_transfers(const Operation& operation) {
   const std::int64_t element_bytes = operation.element_bytes();
   transfers_.clear();
+  received_bytes_ = 0;
   for (const bool sends : {true, false}) {
     const Blocks& blocks = sends ? operation.send_blocks : operation.recv_blocks;
     auto* const buffer =
@@ -30,6 +34,7 @@ void UnevenAllToAll::list_transfers(const Operation& operation) {
       const std::int64_t offset = blocks.offsets.empty() ? next : blocks.offsets[index];
       next = offset + count;
       std::byte* const data = count > 0 ? at(buffer, offset * element_bytes) : nullptr;
+      if (!sends) received_bytes_ += count * element_bytes;
       if (peer == rank_) {
         (sends ? own_send_ : own_recv_) = data;
         own_bytes_ = count * element_bytes;
