@@ -175,15 +175,15 @@ class TUTTI_API Communicator {
 
   // ---- Memory: optional, see memory.h.
 
-  // Pages of zeros that the other ranks of this host reach without a copy in between: where all
-  // ranks share a host, an all_reduce of more than 1 KiB, and the other collectives from blocks of
-  // 8 KiB on (32 KiB where ranks outnumber CPUs and a sender has one block), of this communicator
-  // on such memory move less, the others where that has turned out to take less time. A call that
-  // some ranks make with other memory works too, as with memory that nobody allocated. Where a peer
-  // is reached by RDMA, the devices send from such memory as from registered. Local: other ranks
-  // need not do the same. At most 1024 at a time; allocations of no bytes are nothing. The memory
-  // is there when this returns: unavailable when this host or the process's control group has too
-  // little of it, which is not final.
+  // Pages of zeros that the other ranks of this host reach without a copy in between. Where all
+  // ranks of this communicator share a host, an all_reduce of more than 1 KiB on such memory moves
+  // less; so do the other collectives and sends, from blocks of 8 KiB on (32 KiB where ranks
+  // outnumber CPUs and a sender has one block), where that has turned out to take less time. A call
+  // that some ranks make with other memory works too, as with memory that nobody allocated. Where a
+  // peer is reached by RDMA, the devices send from such memory as from registered. Local: other
+  // ranks need not do the same. At most 1024 at a time; allocations of no bytes are nothing. The
+  // memory is there when this returns: unavailable when this host or the process's control group
+  // has too little of it, which is not final.
   Result<Memory> allocate(std::size_t bytes);
 
   // Tells the transports of memory that the caller has, of any kind, and keeps mapped until the

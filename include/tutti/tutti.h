@@ -434,8 +434,8 @@ tutti_work* tutti_group_async(tutti_comm* comm, tutti_status* (*calls)(void* con
                               void* context) TUTTI_CHECKED;
 
 // ---- Memory. Optional: calls take any memory, and results are the same bit for bit. What differs
-// is the copying: ranks of one host read and write each other's allocated memory where it lies, and
-// RDMA devices send from allocated and registered memory. That there is too little, or that a
+// is the copying: ranks of one host can read and write each other's allocated memory where it lies,
+// and RDMA devices send from allocated and registered memory. That there is too little, or that a
 // device refuses, is TUTTI_UNAVAILABLE and does not end the communicator. Local: other ranks need
 // not do the same.
 

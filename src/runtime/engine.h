@@ -14,9 +14,9 @@
 //   piece k of its own from every sender's post; reductions read all posts at once.
 //   Cost: one flag round; S staged, S read. Piece k + 1 is staged before piece k is taken.
 //   Blocks that are long enough (Reach::worth_mapping(), worth_reading()) and lie in allocated
-//   memory, or in any where peers can read each other's processes, may not be staged: their place
-//   is posted, and they are taken from there. Staged ones may be written past the cache. Whichever
-//   took less (lending.h).
+//   memory, or in any where peers can read each other's processes, need not be staged: their place
+//   may be posted instead, and they are taken from there. And staged ones may be written past the
+//   cache. Whichever took less (lending.h).
 //   Cost: two flag rounds; S read and written. The sender stays until all have taken; one that
 //   fails before says so, and who has taken then looks whether what it took was still kept.
 // barrier: one step of empty posts.

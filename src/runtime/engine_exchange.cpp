@@ -141,33 +141,37 @@ void Exchange::find_place(const Operation& operation) {
   const bool too_long = reduces_alone && longest > kRootReduceBytes;
   if (!too_long && longest >= reach_.worth_mapping(flow_.one_block)) {
     if (const auto heap = reach_.find(operation.send, flow_.sent_bytes())) {
-      if (lends_allocated()) place_ = {.where = Where::heap, .heap = *heap, .process = {}};
+      choose_way_of_allocated();
+      if (way_ == Way::lent) place_ = {.where = Where::heap, .heap = *heap, .process = {}};
       return;
     }
   }
-  if (lends_own() && !(too_long && reach_.in_process())) {
+  if (too_long && reach_.in_process()) return;
+  choose_way_of_own();
+  if (way_ == Way::lent) {
     place_ = {.where = Where::process, .heap = {}, .process = reach_.in_process(operation.send)};
   }
 }
 
-bool Exchange::lends_allocated() {
+void Exchange::choose_way_of_allocated() {
   traffic_.allocated = true;
   const bool chooses = learns_ && reach_.learns(flow_.own_largest, flow_.one_block);
   way_ = chooses ? reach_.lending().next(traffic_, flow_.receiver) : Way::lent;
-  return way_ == Way::lent;
 }
 
-bool Exchange::lends_own() {
+void Exchange::choose_way_of_own() {
   const bool may_be = reach_.lends(flow_.own_largest, flow_.one_block);
-  if (reduces_) {
-    // Who has to copy before it reduces has that done by the others, at the same time. (Of two
-    // ranks, read and staged: reduce of 32 KiB 3.3 and 2.1 us, 512 KiB 60 and 34; reduce_scatter of
-    // 256 KiB 62 and 36, 16 MiB 2.3 and 1.75 ms; of 4 ranks on 2 CPUs 5.5 and 4.2.)
-    if (may_be && (crew_.threads() > 1 || reach_.in_process())) return true;
+  // Who has to copy before it reduces has that done by the others, at the same time. (Of two ranks,
+  // read and staged: reduce of 32 KiB 3.3 and 2.1 us, 512 KiB 60 and 34; reduce_scatter of 256 KiB
+  // 62 and 36, 16 MiB 2.3 and 1.75 ms; of 4 ranks on 2 CPUs 5.5 and 4.2.)
+  const bool stages = reduces_ && crew_.threads() == 1 && !reach_.in_process();
+  if (may_be && reduces_ && !stages) {
+    way_ = Way::lent;
+  } else if (learns_ && reach_.learns(flow_.own_largest, flow_.one_block)) {
+    way_ = reach_.lending().next(traffic_, flow_.receiver);
+  } else {
+    way_ = may_be && !reduces_ ? Way::lent : Way::staged;
   }
-  if (!learns_ || !reach_.learns(flow_.own_largest, flow_.one_block)) return may_be && !reduces_;
-  way_ = reach_.lending().next(traffic_, flow_.receiver);
-  return way_ == Way::lent;
 }
 
 void Exchange::learn() {
@@ -182,7 +186,7 @@ void Exchange::learn() {
     if (!from.open || !reach_.learns(from.block.bytes, flow_.one_block)) continue;
     Traffic taken = traffic_;
     taken.bytes = from.block.bytes;
-    taken.allocated = from.base != nullptr;
+    taken.allocated = from.is_mapped;
     const Way way = !from.staged ? Way::lent : from.streamed ? Way::streamed : Way::staged;
     lending.took(taken, way, from.took);
   }

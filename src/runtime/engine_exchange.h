@@ -61,6 +61,7 @@ class Exchange {
     Block block;                      // this rank's, in the sender's buffer
     bool staged = true;               // its data is in its posts
     bool streamed = false;            // and was written past the cache
+    bool is_mapped = false;           // it is in memory that the sender allocated
     const std::byte* base = nullptr;  // else: of its buffer, when that can be addressed,
     ProcessPlace place;               // or else this
     std::int64_t took = 0;            // to copy the block, in ticks
@@ -82,9 +83,10 @@ class Exchange {
 
   // Sending.
   void find_place(const Operation& operation);
-  // Choose its way, where there is a choice. Is it mapped, or read out of this process?
-  bool lends_allocated();
-  bool lends_own();
+  // Set its way, which is chosen where there is a choice: of memory that this rank allocated, and
+  // of any other.
+  void choose_way_of_allocated();
+  void choose_way_of_own();
   void describe_traffic(const Operation& operation);
   // For the next calls.
   void learn();

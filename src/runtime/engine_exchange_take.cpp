@@ -25,7 +25,8 @@ Status Exchange::open(int sender) {
   staged_ = staged_ || from.staged;
   if (from.staged) return {};
   outside_ = true;
-  if (line.where == Where::heap) {
+  from.is_mapped = line.where == Where::heap;
+  if (from.is_mapped) {
     TUTTI_TRY_ASSIGN(from.base, reach_.map(sender, read_line<transport::HeapPlace>(line)));
   } else {
     from.place = read_line<ProcessPlace>(line);
@@ -112,11 +113,11 @@ Status Exchange::reduce(const Operation& operation, std::int64_t piece) {
   const std::int64_t start = learns_ ? ticks() : 0;
   Status status =
       reduce_range(operation, piece * piece_bytes_, at_once ? flow_.in[0].bytes : bytes);
-  if (learns_ && (at_once || !outside_)) share_out(ticks() - start);
+  if (learns_) share_out(ticks() - start);
   return status;
 }
 
-// What it took to reduce is what it took to take all their blocks.
+// What it took to reduce is what it took to take all their blocks, whichever way each went.
 void Exchange::share_out(std::int64_t took) {
   for (Sender& from : senders_) from.took += took / (board_.ranks() - 1);
 }

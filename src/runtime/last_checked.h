@@ -4,6 +4,8 @@
 // Lifetime: a communicator's. One thread at a time.
 #pragma once
 
+#include <cstdint>
+
 #include "base/try.h"
 #include "runtime/operation.h"
 #include "tutti/status.h"
@@ -14,35 +16,56 @@ class LastChecked {
  public:
   // As runtime::prepare().
   Status prepare(Operation& operation, int rank, int size) {
-    if (is_known_ && repeats(operation)) {
-      operation.send = prepared_.send;
-      operation.recv = prepared_.recv;
-      operation.in_place = prepared_.in_place;
+    // The lists of an uneven one are the caller's, and may have changed by the next call.
+    if (operation.uneven) return runtime::prepare(operation, rank, size);
+    const Asked asked(operation);
+    if (is_known_ && asked == asked_) {
+      operation.send = send_;
+      operation.recv = recv_;
+      operation.in_place = in_place_;
       return {};
     }
     is_known_ = false;
-    asked_ = operation;
     TUTTI_TRY(runtime::prepare(operation, rank, size));
-    prepared_ = operation;
-    // The lists of an uneven one are the caller's, and may have changed by the next call.
-    is_known_ = !operation.uneven;
+    is_known_ = true;
+    asked_ = asked;
+    send_ = operation.send;
+    recv_ = operation.recv;
+    in_place_ = operation.in_place;
     return {};
   }
 
  private:
-  // In all that is checked.
-  bool repeats(const Operation& operation) const {
-    return !operation.uneven && operation.collective == asked_.collective &&
-           operation.send == asked_.send && operation.recv == asked_.recv &&
-           operation.count == asked_.count && operation.type == asked_.type &&
-           operation.reduction.op() == asked_.reduction.op() &&
-           operation.reduction.factor_kind() == asked_.reduction.factor_kind() &&
-           operation.root == asked_.root;
-  }
+  // All that is checked.
+  struct Asked {
+    Asked() = default;
+    explicit Asked(const Operation& operation)
+        : send(operation.send),
+          recv(operation.recv),
+          count(operation.count),
+          root(operation.root),
+          collective(operation.collective),
+          type(operation.type),
+          op(operation.reduction.op()),
+          factor(operation.reduction.factor_kind()) {}
+    bool operator==(const Asked&) const = default;
+
+    const void* send = nullptr;
+    const void* recv = nullptr;
+    std::int64_t count = 0;
+    int root = 0;
+    Collective collective = Collective::barrier;
+    DataType type = DataType::float32;
+    ReduceOp op = ReduceOp::sum;
+    Reduction::Factor factor = Reduction::Factor::none;
+  };
 
   bool is_known_ = false;
-  Operation asked_;
-  Operation prepared_;
+  Asked asked_;
+  // What prepare() made of it.
+  const void* send_ = nullptr;
+  void* recv_ = nullptr;
+  bool in_place_ = false;
 };
 
 }  // namespace tutti::runtime

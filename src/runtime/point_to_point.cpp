@@ -234,7 +234,8 @@ bool PointToPoint::receive(Stream& stream) {
   if (incoming.data() == nullptr) return false;
   const bool lies = stream.message == 0 && may_be_place(transfer, incoming.size());
   const std::uint64_t expected = tag(transfer);
-  const bool is_streamed = stream.learns && port.tag() == streamed(expected);
+  // Whether this rank measures that or not: it may be in place in a call in which the peer is not.
+  const bool is_streamed = port.tag() == streamed(expected);
   if (is_streamed) stream.way = Way::streamed;
   if ((port.tag() != expected && !is_streamed) || (incoming.size() != part.bytes && !lies)) {
     error_ = unexpected(stream, port.tag(), incoming.size());

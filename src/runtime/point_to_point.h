@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "device/reduce.h"
 #include "runtime/activity.h"
 #include "runtime/binding.h"
 #include "runtime/call.h"

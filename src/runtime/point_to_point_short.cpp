@@ -27,7 +27,7 @@ class Receiving final : public Activity {
   }
 
  private:
-  const Transfer& transfer_;
+  Transfer transfer_;
   const Call* call_;
   std::uint64_t sequence_;
 };
@@ -65,6 +65,7 @@ bool PointToPoint::send_short(const Transfer& transfer) {
 // As they come, until what is left cannot be taken here.
 Status PointToPoint::receive_short() {
   const auto look = [this] {
+    const std::size_t before = left_.size();
     for (std::size_t i = 0; i < left_.size();) {
       switch (take_short(left_[i])) {
         case Came::nothing:
@@ -78,7 +79,8 @@ Status PointToPoint::receive_short() {
           return Pass::done;
       }
     }
-    return left_.empty() ? Pass::done : Pass::blocked;
+    if (left_.empty()) return Pass::done;
+    return left_.size() < before ? Pass::progressed : Pass::blocked;
   };
   const Receiving activity(left_.front(), call_, sequence_);
   const auto blocked_on = [&]() -> Result<int> {

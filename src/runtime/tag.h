@@ -1,8 +1,10 @@
 // The 64 bits that travel with every message, by which the receiver knows that both ranks are doing
 // the same thing. Values; pure.
 //
-//   of a collective:     bit 63 zero, bits 32-62 the call's sequence number, 0-31 its history, with
-//                        a block's count where pairs of ranks have their own
+//   of a collective:     bit 63 zero, bits 32-62 the call's sequence number, 0-31 its history;
+//   where
+//                        pairs of ranks have counts of their own, 0-31 that with the count, and bit
+//                        0 turned over if the sender wrote it past its cache
 //   of point to point:   bit 63 one, bits 56-62 the type, bit 55 whether the sender wrote it past
 //                        its cache, for who measures what that takes, 0-54 the count of the whole
 //                        message
@@ -18,7 +20,6 @@ namespace tutti::runtime {
 inline constexpr std::uint64_t kPointToPoint = std::uint64_t{1} << 63;
 inline constexpr std::uint64_t kTagStreamed = std::uint64_t{1} << 55;
 inline constexpr std::uint64_t kTagCountMask = kTagStreamed - 1;
-// Of a block of an uneven all-to-all all bits say something: this one says it the other way round.
 inline constexpr std::uint64_t kPairStreamed = 1;
 
 inline std::uint64_t tag_of(const Call& call) {
@@ -26,7 +27,7 @@ inline std::uint64_t tag_of(const Call& call) {
 }
 
 // In an uneven all-to-all a pair of ranks must also agree on its count.
-inline std::uint64_t tag_of_pair(std::uint64_t tag, std::int64_t count) {
+constexpr std::uint64_t tag_of_pair(std::uint64_t tag, std::int64_t count) {
   const auto hash = static_cast<std::uint64_t>(count + 1) * 0x9e3779b97f4a7c15;
   return tag ^ hash >> 32;
 }
@@ -50,6 +51,7 @@ constexpr std::uint64_t streamed(std::uint64_t tag) {
 }
 
 static_assert(count_of_tag(streamed(point_to_point_tag(DataType::int64, 5))) == 5);
+static_assert(streamed(tag_of_pair(0x700000000, 5)) != tag_of_pair(0x700000000, 5));
 static_assert(type_of_tag(streamed(point_to_point_tag(DataType::int64, 5))) == DataType::int64);
 
 // Of a collective's: the sequence number that is nearest to `near` and has the tag's low 31 bits.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <string>
 #include <utility>
@@ -17,6 +18,7 @@
 namespace tutti::test {
 namespace {
 
+constexpr int kTimeoutS = 480;  // of ThreadSanitizer's
 constexpr int kCalls = 120;
 constexpr std::int64_t kCount = 20'000;
 
@@ -132,6 +134,43 @@ std::string moves(Communicator& c, bool allocated) {
   return Moves(c, std::move(memory)).run();
 }
 
+// Uneven all-to-alls in which some ranks are in place and others not, and some blocks are short.
+std::string trades(Communicator& c) {
+  const int ranks = c.size();
+  const auto count = [&](int a, int b) {
+    return ranks > 2 && a + b == 1 ? std::int64_t{3} : kCount;
+  };
+  std::vector<std::int64_t> counts;
+  for (int peer = 0; peer < ranks; ++peer) counts.push_back(count(c.rank(), peer));
+  const auto all = static_cast<std::size_t>(std::accumulate(counts.begin(), counts.end(), 0L));
+  std::vector<std::int32_t> send(all);
+  std::vector<std::int32_t> recv(all);
+  for (int i = 0; i < kCalls; ++i) {
+    const bool in_place = i % 7 == 0 || i % (2 * ranks) == c.rank();
+    std::vector<std::int32_t>& input = in_place ? recv : send;
+    std::fill(recv.begin(), recv.end(), -1);
+    std::size_t next = 0;
+    for (int to = 0; to < ranks; ++to) {
+      for (std::size_t e = 0; e < static_cast<std::size_t>(counts[static_cast<std::size_t>(to)]);
+           ++e) {
+        input[next++] = sent(c.rank(), e, i) + to;
+      }
+    }
+    const Status status =
+        c.all_to_all_v(input.data(), {counts}, recv.data(), {counts}, DataType::int32);
+    if (!status.ok()) return fmt::format("call {}: {}", i, status.message());
+    next = 0;
+    for (int from = 0; from < ranks; ++from) {
+      for (std::size_t e = 0; e < static_cast<std::size_t>(counts[static_cast<std::size_t>(from)]);
+           ++e) {
+        if (recv[next++] == sent(from, e, i) + c.rank()) continue;
+        return fmt::format("trade {}: element {} of rank {} is {}", i, e, from, recv[next - 1]);
+      }
+    }
+  }
+  return {};
+}
+
 // Sums of int32: what rank r has at element e of call i is r + i + e % 5. Long enough for a trial
 // of each way, of blocks that take part of a slot, and for all_reduce of several tiles.
 std::string reductions(Communicator& c, std::int64_t count, int calls) {
@@ -174,7 +213,6 @@ TEST(Lending, ChangesNoReduction) {
       if (wrong.empty()) wrong = reductions(c, 100'000 / c.size(), 30);
       return wrong.empty() ? reductions(c, 600'000 / c.size(), 20) : wrong;
     };
-    constexpr int kTimeoutS = 240;
     for (const Exit& exit : run_processes(ranks, config, body, nullptr, kTimeoutS)) {
       EXPECT_EQ(exit.status, 0);
       EXPECT_EQ(exit.output, "") << ranks << " ranks";
@@ -188,10 +226,10 @@ TEST(Lending, ChangesNoResult) {
   for (const int ranks : {2, 3}) {
     const auto body = [](Communicator& c) {
       std::string wrong = all_reduces(c);
+      if (wrong.empty()) wrong = trades(c);
       if (wrong.empty()) wrong = moves(c, /*allocated=*/false);
       return wrong.empty() ? moves(c, /*allocated=*/true) : wrong;
     };
-    constexpr int kTimeoutS = 240;  // of ThreadSanitizer's
     for (const Exit& exit : run_processes(ranks, config, body, nullptr, kTimeoutS)) {
       EXPECT_EQ(exit.status, 0);
       EXPECT_EQ(exit.output, "") << ranks << " ranks";
@@ -248,7 +286,7 @@ TEST(Lending, ChangesNoError) {
   config.transports = {"shm"};
   for (const bool in_pairs : {false, true}) {
     const auto body = [&](Communicator& c) { return mismatches(c, in_pairs); };
-    for (const Exit& exit : run_processes(2, config, body)) {
+    for (const Exit& exit : run_processes(2, config, body, nullptr, kTimeoutS)) {
       EXPECT_EQ(exit.status, 0);
       EXPECT_EQ(exit.output, "") << (in_pairs ? "all_to_all_v" : "send");
     }

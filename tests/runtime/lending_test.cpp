@@ -79,6 +79,21 @@ TEST(Trial, FindsTheFastestWaySoonAndLosesLittleByLookingAgain) {
   }
 }
 
+// Ways that are far slower are not tried as often as those of which less is known.
+TEST(Trial, CostsLittleFromTheBeginning) {
+  constexpr int kSoon = 300;
+  constexpr int kCalls = 8'000;
+  constexpr float kSlower = 8;
+  constexpr float kMost = 0.10F;  // of the time: two ways at 3% each, and some
+  Machine machine;
+  machine.staged = machine.streamed = kSlower;
+  machine.run(kSoon);
+  machine.run(kCalls);
+  const int tried = machine.calls(Way::staged) + machine.calls(Way::streamed);
+  EXPECT_GT(tried, 0);
+  EXPECT_LT(static_cast<float>(tried) * (kSlower - 1), kMost * kCalls);
+}
+
 TEST(Trial, NeverLendsWhatCannotBeLent) {
   Trial trial(Way::staged);
   int streamed = 0;
