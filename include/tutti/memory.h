@@ -1,8 +1,8 @@
 // Memory that a communicator's transports reach directly: allocated by it, or registered with it.
 //
-// Optional: every call takes any memory. What differs is the copying: ranks of one host can read and
-// write each other's allocated memory where it lies, and network devices send from allocated and
-// registered memory. Results are the same bit for bit.
+// Optional: every call takes any memory. What differs is the copying: ranks of one host can read
+// and write each other's allocated memory where it lies, and network devices send from allocated
+// and registered memory. Results are the same bit for bit.
 #pragma once
 
 #include <cstddef>
