@@ -28,10 +28,12 @@ Result<int> PointToPoint::blocked_on() const {
 // took of this rank's it has released. Its counts differ, or it has made another call.
 Status PointToPoint::check_counts() const {
   for (const Stream& stream : std::span(streams_).first(used_)) {
-    if (over(stream) || !reach_->finished_pairs(stream.peer, call_->sequence)) continue;
-    const bool came = !stream.sends && stream.link->recv_port(stream.lane).peek().data() != nullptr;
-    if (came || over(stream)) continue;
-    return control_.mismatched(*call_, stream.peer, call_->sequence);
+    if (over(stream)) continue;
+    if (!stream.sends) {
+      TUTTI_TRY(check_came(stream.peer, stream.link->recv_port(stream.lane)));
+    } else if (reach_->finished_pairs(stream.peer, call_->sequence) && !over(stream)) {
+      return control_.mismatched(*call_, stream.peer, call_->sequence);
+    }
   }
   return {};
 }

@@ -1,13 +1,13 @@
 // The 64 bits that travel with every message, by which the receiver knows that both ranks are doing
 // the same thing. Values; pure.
 //
-//   of a collective:     bit 63 zero, bits 32-62 the call's sequence number, 0-31 its history;
-//   where
-//                        pairs of ranks have counts of their own, 0-31 that with the count, and bit
-//                        0 turned over if the sender wrote it past its cache
+//   of a collective:     bit 63 zero, bits 32-62 the call's sequence number, 0-31 its history
+//   of a pair of ranks in an uneven all-to-all: the same, with the pair's count in bits 0-31; bit 0
+//                        is turned over if the sender wrote it past its cache
 //   of point to point:   bit 63 one, bits 56-62 the type, bit 55 whether the sender wrote it past
-//                        its cache, for who measures what that takes, 0-54 the count of the whole
-//                        message
+//                        its cache, 0-54 the count of the whole message
+//
+// That a sender wrote past its cache is said for who measures what that takes.
 #pragma once
 
 #include <cstdint>

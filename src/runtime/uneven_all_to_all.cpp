@@ -1,5 +1,7 @@
 #include "runtime/uneven_all_to_all.h"
 
+#include <algorithm>
+
 #include "base/try.h"
 #include "runtime/engine_copy.h"
 
@@ -34,7 +36,8 @@ void UnevenAllToAll::list_transfers(const Operation& operation) {
       const std::int64_t offset = blocks.offsets.empty() ? next : blocks.offsets[index];
       next = offset + count;
       std::byte* const data = count > 0 ? at(buffer, offset * element_bytes) : nullptr;
-      if (!sends) received_bytes_ += count * element_bytes;
+      // Blocks that overlap may have more than an address space together.
+      if (!sends) received_bytes_ += std::min(count * element_bytes, kEngineStreamingBytes);
       if (peer == rank_) {
         (sends ? own_send_ : own_recv_) = data;
         own_bytes_ = count * element_bytes;

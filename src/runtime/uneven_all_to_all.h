@@ -38,7 +38,7 @@ class UnevenAllToAll {
   std::byte* own_send_ = nullptr;
   std::byte* own_recv_ = nullptr;
   std::int64_t own_bytes_ = 0;
-  std::int64_t received_bytes_ = 0;  // from all
+  std::int64_t received_bytes_ = 0;  // from all, of each no more than goes past the cache
 };
 
 }  // namespace tutti::runtime

@@ -92,8 +92,9 @@ class Waiter {
         if (control_.attention()) {
           // What came before a failure counts: a peer that had it may have gone on to that failure.
           Pass last = pass();
-          for (; last == Pass::progressed; last = pass())
+          for (; last == Pass::progressed; last = pass()) {
             deadline = Deadline::after_ms(timeout_ms_);
+          }
           if (last == Pass::done) return {};
           TUTTI_TRY(news(activity));
         }

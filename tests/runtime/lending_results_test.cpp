@@ -173,10 +173,17 @@ std::string trades(Communicator& c) {
 
 // Sums of int32: what rank r has at element e of call i is r + i + e % 5. Long enough for a trial
 // of each way, of blocks that take part of a slot, and for all_reduce of several tiles.
-std::string reductions(Communicator& c, std::int64_t count, int calls) {
+enum class Allocates : std::uint8_t { nobody, odd_ranks, everybody };
+
+std::string reductions(Communicator& c, std::int64_t count, int calls, Allocates who) {
   const auto whole = static_cast<std::size_t>(count * c.size());
-  std::vector<std::int32_t> send(whole);
+  std::vector<std::int32_t> own(whole);
   std::vector<std::int32_t> recv(whole);
+  const bool allocates =
+      who == Allocates::everybody || (who == Allocates::odd_ranks && c.rank() % 2);
+  const Result<Memory> memory = c.allocate(allocates ? whole * sizeof(std::int32_t) : 0);
+  if (!memory.ok()) return std::string(memory.status().message());
+  const std::span<std::int32_t> send = allocates ? memory->as<std::int32_t>() : std::span(own);
   for (int i = 0; i < calls; ++i) {
     for (std::size_t e = 0; e < whole; ++e) send[e] = c.rank() + i + static_cast<int>(e % 5);
     const int root = i % c.size();
@@ -209,9 +216,13 @@ TEST(Lending, ChangesNoReduction) {
   config.transports = {"shm"};
   for (const int ranks : {2, 3}) {
     const auto body = [](Communicator& c) {
-      std::string wrong = reductions(c, 20'000 / c.size(), 80);
-      if (wrong.empty()) wrong = reductions(c, 100'000 / c.size(), 30);
-      return wrong.empty() ? reductions(c, 600'000 / c.size(), 20) : wrong;
+      std::string wrong;
+      for (const Allocates who : {Allocates::nobody, Allocates::odd_ranks, Allocates::everybody}) {
+        if (wrong.empty()) wrong = reductions(c, 20'000 / c.size(), 80, who);
+        if (wrong.empty()) wrong = reductions(c, 100'000 / c.size(), 30, who);
+        if (wrong.empty()) wrong = reductions(c, 600'000 / c.size(), 20, who);
+      }
+      return wrong;
     };
     for (const Exit& exit : run_processes(ranks, config, body, nullptr, kTimeoutS)) {
       EXPECT_EQ(exit.status, 0);
