@@ -45,9 +45,12 @@ class Buffer {
   }
   float* data() { return memory_ ? memory_->as<float>().data() : own_.data(); }
   void fill(unsigned seed) {
-    std::mt19937 random(seed);
-    std::uniform_real_distribution<float> uniform(-1, 1);
-    std::generate_n(data(), own_.size(), [&] { return uniform(random); });
+    // The generator of Numerical Recipes: with the library's a sanitizer takes minutes.
+    std::uint32_t random = seed;
+    for (float& value : std::span(data(), own_.size())) {
+      random = random * 1664525U + 1013904223U;
+      value = static_cast<float>(static_cast<std::int32_t>(random)) * 0x1p-31F;
+    }
   }
   bool same_as(Buffer& other) {
     return std::memcmp(data(), other.data(), own_.size() * sizeof(float)) == 0;

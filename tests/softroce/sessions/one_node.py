@@ -80,15 +80,15 @@ def doctor(session):
 
 
 def matrix_of_2_ranks(session):
-    session.run(session.probe("matrix", 6), per_node=2, **RDMA)
+    session.run(session.probe("matrix", 4), per_node=2, **RDMA)
 
 
 def matrix_of_4_ranks(session):
-    session.run(session.probe("matrix", 3), per_node=4, **RDMA)
+    session.run(session.probe("matrix", 2), per_node=4, **RDMA)
 
 
 def matrix_of_3_ranks_with_1_lane(session):
-    session.run(session.probe("matrix", 3), per_node=3, TUTTI_LANES="1", **RDMA)
+    session.run(session.probe("matrix", 2), per_node=3, TUTTI_LANES="1", **RDMA)
 
 
 if __name__ == "__main__":

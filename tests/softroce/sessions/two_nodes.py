@@ -35,15 +35,15 @@ def matrix_over_tcp(session):
 
 
 def matrix_of_2_ranks(session):
-    session.run(session.probe("matrix", 6), **RDMA)
+    session.run(session.probe("matrix", 4), **RDMA)
 
 
 def matrix_of_4_ranks(session):
-    session.run(session.probe("matrix", 3), per_node=2, **RDMA)
+    session.run(session.probe("matrix", 2), per_node=2, **RDMA)
 
 
 def matrix_of_4_ranks_with_shm(session):
-    session.run(session.probe("matrix", 3), per_node=2, **{**RDMA, "TUTTI_TRANSPORT": "shm,rdma"})
+    session.run(session.probe("matrix", 2), per_node=2, **{**RDMA, "TUTTI_TRANSPORT": "shm,rdma"})
 
 
 def all_reduce_of_2_ranks(session):
