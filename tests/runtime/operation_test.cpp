@@ -229,6 +229,29 @@ TEST_F(OperationTest, WhatDiffersFromTheLastCallIsChecked) {
   }));
 }
 
+TEST_F(OperationTest, ListsLikeThoseOfTheLastCallAreKnown) {
+  const Numbers counts{1, 2, 3, 4};
+  const Numbers offsets{0, 2, 4, 8};
+  for (int rank = 0; rank < kRanks; ++rank) {
+    LastChecked last;
+    for (const bool placed : {true, false, false, true}) {
+      const Blocks blocks{counts, placed ? std::span<const std::int64_t>(offsets)
+                                         : std::span<const std::int64_t>()};
+      Operation expected = uneven(Collective::all_gather, {}, blocks);
+      ASSERT_TRUE(prepare(expected, rank, kRanks).ok());
+      for (int again = 0; again < 2; ++again) {
+        Operation made = uneven(Collective::all_gather, {}, blocks);
+        ASSERT_TRUE(last.prepare(made, rank, kRanks).ok());
+        EXPECT_EQ(made.send, expected.send);
+        EXPECT_EQ(made.recv, expected.recv);
+        EXPECT_EQ(made.count, expected.count);
+        EXPECT_EQ(made.in_place, expected.in_place);
+        EXPECT_EQ(made.recv_blocks.offsets.size(), blocks.offsets.size());
+      }
+    }
+  }
+}
+
 TEST_F(OperationTest, ListsMayHaveChangedByTheNextCall) {
   LastChecked last;
   Numbers counts{1, 2, 3, 4};
