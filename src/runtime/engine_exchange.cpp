@@ -103,8 +103,11 @@ Status Exchange::run_pieces(const Operation& operation) {
   if (flow_.receives) {
     for (int rank = 0; rank < board_.ranks(); ++rank) senders_[static_cast<std::size_t>(rank)] = {};
   }
+  const std::int64_t ahead = reach_.pieces_ahead(flow_.one_block);
+  std::int64_t posted = 1;
   for (std::int64_t piece = 0; piece < pieces_; ++piece) {
-    if (piece + 1 < pieces_) TUTTI_TRY(post(operation, piece + 1));
+    const std::int64_t end = std::min(piece + 1 + ahead, pieces_);
+    for (; posted < end; ++posted) TUTTI_TRY(post(operation, posted));
     if (!flow_.receives) continue;
     TUTTI_TRY(reduces_ ? reduce(operation, piece) : take(operation, piece));
     // In a swap nobody waits for this but who sees it in the next post.

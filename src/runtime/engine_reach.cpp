@@ -144,11 +144,12 @@ Status Reach::fetch(int rank, const ProcessPlace& place, std::int64_t bytes, voi
   return withdrawn(rank) ? Status() : read_together(place, {0, bytes}, dst);
 }
 
-Status Reach::fetch(int rank, const HeapPlace& place, std::int64_t bytes, void* dst) {
+Status Reach::fetch(int rank, const HeapPlace& place, std::int64_t bytes, void* dst,
+                    device::Store store) {
   TUTTI_TRY_ASSIGN(const std::byte* const from, node_.heap()->reach(rank, place));
   crew_.expect(bytes);
   const Reading reading(board_.mine());
-  if (!withdrawn(rank)) copy_block(crew_, dst, from, bytes, store_for(bytes));
+  if (!withdrawn(rank)) copy_block(crew_, dst, from, bytes, store);
   return {};
 }
 

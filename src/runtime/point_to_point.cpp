@@ -244,9 +244,8 @@ bool PointToPoint::receive(Stream& stream) {
   if (in_place_ && !was_sent(stream, lies)) return false;
   if (lies) return receive_from_place(stream, incoming);
   if (incoming.data() != place) {
-    const auto whole = static_cast<std::int64_t>(transfer.bytes());
     const std::int64_t start = stream.learns ? ticks() : 0;
-    device::copy(place, incoming.data(), part.bytes, call_ != nullptr ? store_ : store_for(whole));
+    device::copy(place, incoming.data(), part.bytes, store_received(transfer));
     if (stream.learns) stream.took += ticks() - start;
   }
   port.release();
@@ -257,6 +256,10 @@ bool PointToPoint::receive(Stream& stream) {
 std::uint64_t PointToPoint::tag(const Transfer& transfer) const {
   return call_ == nullptr ? point_to_point_tag(transfer.type, transfer.count)
                           : tag_of_pair(tag_of(*call_), transfer.count);
+}
+
+device::Store PointToPoint::store_received(const Transfer& transfer) const {
+  return call_ != nullptr ? store_ : store_for(static_cast<std::int64_t>(transfer.bytes()));
 }
 
 // Nobody waits for ever: only the rank's own sends are waited for, and the peer takes those by

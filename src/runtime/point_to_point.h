@@ -64,7 +64,7 @@ class PointToPoint final : private Activity {
   // The same with those that `source` has, as long as there are any.
   Status run(TransferSource& source, std::uint64_t sequence);
   // Those of an uneven all-to-all: tags and errors are the call's. `in_place`: what is sent to a
-  // peer lies where as much comes from it. `store`: what is received from slots. REQUIRES: at most
+  // peer lies where as much comes from it. `store`: of what is received. REQUIRES: at most
   // one transfer with each peer in each direction; there is a `reach`.
   Status run(std::span<const Transfer> transfers, const Call& call, bool in_place,
              device::Store store);
@@ -137,6 +137,8 @@ class PointToPoint final : private Activity {
   void finish_transfer(Stream& stream);
   // What the other rank is to check too.
   std::uint64_t tag(const Transfer& transfer) const;
+  // Of what is received.
+  device::Store store_received(const Transfer& transfer) const;
   // In place: has what lies where the stream's next message goes, or the whole transfer, been sent?
   bool was_sent(const Stream& stream, bool whole);
 

@@ -106,7 +106,8 @@ Status PointToPoint::fetch(const Stream& stream, std::span<const std::byte> inco
     return place;
   };
   if (incoming.size() == sizeof(HeapPlace)) {
-    const Status read = reach_->fetch(stream.peer, place_as(HeapPlace()), bytes, transfer.data);
+    const Status read = reach_->fetch(stream.peer, place_as(HeapPlace()), bytes, transfer.data,
+                                      store_received(transfer));
     if (!read.ok()) return rank_error(read.code(), rank_, "{}: {}", what(), read.message());
   } else {
     const Status read = reach_->fetch(stream.peer, place_as(ProcessPlace()), bytes, transfer.data);

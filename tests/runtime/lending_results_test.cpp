@@ -134,8 +134,14 @@ std::string moves(Communicator& c, bool allocated) {
   return Moves(c, std::move(memory)).run();
 }
 
+enum class Allocates : std::uint8_t { nobody, odd_ranks, everybody };
+
+bool allocates(Allocates who, int rank) {
+  return who == Allocates::everybody || (who == Allocates::odd_ranks && rank % 2);
+}
+
 // Uneven all-to-alls in which some ranks are in place and others not, and some blocks are short.
-std::string trades(Communicator& c) {
+std::string trades(Communicator& c, Allocates who) {
   const int ranks = c.size();
   const auto count = [&](int a, int b) {
     return ranks > 2 && a + b == 1 ? std::int64_t{3} : kCount;
@@ -143,11 +149,16 @@ std::string trades(Communicator& c) {
   std::vector<std::int64_t> counts;
   for (int peer = 0; peer < ranks; ++peer) counts.push_back(count(c.rank(), peer));
   const auto all = static_cast<std::size_t>(std::accumulate(counts.begin(), counts.end(), 0L));
-  std::vector<std::int32_t> send(all);
-  std::vector<std::int32_t> recv(all);
+  std::vector<std::int32_t> own(2 * all);
+  const bool allocated = allocates(who, c.rank());
+  const Result<Memory> memory = c.allocate(allocated ? 2 * all * sizeof(std::int32_t) : 0);
+  if (!memory.ok()) return std::string(memory.status().message());
+  const std::span<std::int32_t> both = allocated ? memory->as<std::int32_t>() : std::span(own);
+  const std::span<std::int32_t> send = both.first(all);
+  const std::span<std::int32_t> recv = both.last(all);
   for (int i = 0; i < kCalls; ++i) {
     const bool in_place = i % 7 == 0 || i % (2 * ranks) == c.rank();
-    std::vector<std::int32_t>& input = in_place ? recv : send;
+    const std::span<std::int32_t> input = in_place ? recv : send;
     std::fill(recv.begin(), recv.end(), -1);
     std::size_t next = 0;
     for (int to = 0; to < ranks; ++to) {
@@ -173,17 +184,14 @@ std::string trades(Communicator& c) {
 
 // Sums of int32: what rank r has at element e of call i is r + i + e % 5. Long enough for a trial
 // of each way, of blocks that take part of a slot, and for all_reduce of several tiles.
-enum class Allocates : std::uint8_t { nobody, odd_ranks, everybody };
-
 std::string reductions(Communicator& c, std::int64_t count, int calls, Allocates who) {
   const auto whole = static_cast<std::size_t>(count * c.size());
   std::vector<std::int32_t> own(whole);
   std::vector<std::int32_t> recv(whole);
-  const bool allocates =
-      who == Allocates::everybody || (who == Allocates::odd_ranks && c.rank() % 2);
-  const Result<Memory> memory = c.allocate(allocates ? whole * sizeof(std::int32_t) : 0);
+  const bool allocated = allocates(who, c.rank());
+  const Result<Memory> memory = c.allocate(allocated ? whole * sizeof(std::int32_t) : 0);
   if (!memory.ok()) return std::string(memory.status().message());
-  const std::span<std::int32_t> send = allocates ? memory->as<std::int32_t>() : std::span(own);
+  const std::span<std::int32_t> send = allocated ? memory->as<std::int32_t>() : std::span(own);
   for (int i = 0; i < calls; ++i) {
     for (std::size_t e = 0; e < whole; ++e) send[e] = c.rank() + i + static_cast<int>(e % 5);
     const int root = i % c.size();
@@ -237,7 +245,9 @@ TEST(Lending, ChangesNoResult) {
   for (const int ranks : {2, 3}) {
     const auto body = [](Communicator& c) {
       std::string wrong = all_reduces(c);
-      if (wrong.empty()) wrong = trades(c);
+      for (const Allocates who : {Allocates::nobody, Allocates::odd_ranks, Allocates::everybody}) {
+        if (wrong.empty()) wrong = trades(c, who);
+      }
       if (wrong.empty()) wrong = moves(c, /*allocated=*/false);
       return wrong.empty() ? moves(c, /*allocated=*/true) : wrong;
     };
