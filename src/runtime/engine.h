@@ -12,7 +12,8 @@
 //   multiplied first, and then the same.)
 // Blocks (all but what follows): in step k every sender posts piece k of all its blocks, and takes
 //   piece k of its own from every sender's post; reductions read all posts at once.
-//   Cost: one flag round; S staged, S read. Piece k + 1 is staged before piece k is taken.
+//   Cost: one flag round; S staged, S read. Piece k + 1, and maybe more (Reach::pieces_ahead()),
+//   is staged before piece k is taken.
 //   Blocks that are long enough (Reach::worth_mapping(), worth_reading()) and lie in allocated
 //   memory, or in any where peers can read each other's processes, need not be staged: their place
 //   may be posted instead, and they are taken from there. And staged ones may be written past the

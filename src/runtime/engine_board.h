@@ -11,8 +11,9 @@
 //
 // A line and its note serve the steps s, s + kLines, ..., and slots take turns in their memory:
 // claim() waits until all have consumed the step that was there last. That all have is mostly known
-// without a look: whoever posts step s has consumed all before s - 1 (it may post one step ahead,
-// no more). Swap notes (engine_area.h) go by the number of swaps, and need no claim.
+// without a look: whoever posts step s of a barrier or a short call has consumed all before it.
+// (Calls of several steps post a few of them ahead.) Swap notes (engine_area.h) go by the number of
+// swaps, and need no claim.
 //
 // Lifetime: an engine's. One thread at a time. No allocation, lock or system call but a wait's.
 #pragma once

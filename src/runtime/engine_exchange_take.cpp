@@ -63,8 +63,8 @@ Status Exchange::take_block(const Operation& operation, int sender, std::int64_t
   const std::int64_t begin = piece * piece_bytes_;
   const std::int64_t bytes = part(from.block.bytes, piece);
   if (bytes <= 0) return {};
-  // Where blocks are traded in place, the next piece of this rank's was posted already, and no
-  // more than that.
+  // Where blocks are traded in place, this piece of this rank's was posted already, and maybe no
+  // more than the next.
   if (!from.staged) return read_outside(operation, sender, {begin, bytes});
   if (piece > 0) TUTTI_TRY(board_.wait(sender, step(piece)));
   const std::int64_t start = learns_ ? ticks() : 0;

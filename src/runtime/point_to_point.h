@@ -64,8 +64,8 @@ class PointToPoint final : private Activity {
   // The same with those that `source` has, as long as there are any.
   Status run(TransferSource& source, std::uint64_t sequence);
   // Those of an uneven all-to-all: tags and errors are the call's. `in_place`: what is sent to a
-  // peer lies where as much comes from it. `store`: of what is received. REQUIRES: at most
-  // one transfer with each peer in each direction; there is a `reach`.
+  // peer lies where as much comes from it. `store`: of what is received, unless the kernel copies
+  // it. REQUIRES: at most one transfer with each peer in each direction; there is a `reach`.
   Status run(std::span<const Transfer> transfers, const Call& call, bool in_place,
              device::Store store);
 

@@ -229,25 +229,41 @@ TEST_F(OperationTest, WhatDiffersFromTheLastCallIsChecked) {
   }));
 }
 
-TEST_F(OperationTest, ListsLikeThoseOfTheLastCallAreKnown) {
+TEST_F(OperationTest, ListsLikeThoseOfTheLastCallGiveTheSame) {
   const Numbers counts{1, 2, 3, 4};
   const Numbers offsets{0, 2, 4, 8};
-  for (int rank = 0; rank < kRanks; ++rank) {
-    LastChecked last;
-    for (const bool placed : {true, false, false, true}) {
-      const Blocks blocks{counts, placed ? std::span<const std::int64_t>(offsets)
-                                         : std::span<const std::int64_t>()};
-      Operation expected = uneven(Collective::all_gather, {}, blocks);
-      ASSERT_TRUE(prepare(expected, rank, kRanks).ok());
-      for (int again = 0; again < 2; ++again) {
-        Operation made = uneven(Collective::all_gather, {}, blocks);
-        ASSERT_TRUE(last.prepare(made, rank, kRanks).ok());
-        EXPECT_EQ(made.send, expected.send);
-        EXPECT_EQ(made.recv, expected.recv);
-        EXPECT_EQ(made.count, expected.count);
-        EXPECT_EQ(made.in_place, expected.in_place);
-        EXPECT_EQ(made.recv_blocks.offsets.size(), blocks.offsets.size());
+  for (const Collective kind : {Collective::all_gather, Collective::gather}) {
+    for (int rank = 0; rank < kRanks; ++rank) {
+      LastChecked last;
+      for (const bool placed : {true, false, false, true}) {
+        const Blocks blocks = placed ? Blocks{counts, offsets} : Blocks{counts};
+        const Operation expected = expect_fine(uneven(kind, {}, blocks), rank);
+        for (int again = 0; again < 2; ++again) {
+          Operation made = uneven(kind, {}, blocks);
+          ASSERT_TRUE(last.prepare(made, rank, kRanks).ok());
+          EXPECT_EQ(made.send, expected.send);
+          EXPECT_EQ(made.recv, expected.recv);
+          EXPECT_EQ(made.count, expected.count);
+          EXPECT_EQ(made.in_place, expected.in_place);
+        }
       }
+    }
+  }
+}
+
+// What was checked may differ in one number of any list, or in whose list it is.
+TEST_F(OperationTest, ListsThatDifferInOneNumberAreChecked) {
+  const Numbers counts{1, 1, 1, 1};
+  const Numbers offsets{0, 1, 2, 3};
+  for (int list = 0; list < 4; ++list) {
+    LastChecked last;
+    Operation fine = uneven(Collective::all_to_all, {counts, offsets}, {counts, offsets});
+    ASSERT_TRUE(last.prepare(fine, 0, kRanks).ok());
+    for (std::size_t at = 0; at < counts.size(); ++at) {
+      Numbers lists[4] = {counts, offsets, counts, offsets};
+      lists[list][at] = -1;
+      Operation made = uneven(Collective::all_to_all, {lists[0], lists[1]}, {lists[2], lists[3]});
+      EXPECT_FALSE(last.prepare(made, 0, kRanks).ok()) << "list " << list << " at " << at;
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
+#include <sched.h>
 
 #include <array>
 #include <chrono>
@@ -239,19 +240,34 @@ class Sequence {
   std::array<std::optional<Memory>, 2> allocated_;
 };
 
-// As ranks, and threads that each of them copies and reduces with.
+// As ranks, and threads that each of them copies and reduces with. With more ranks than CPUs the
+// engine goes other ways, on any machine where all share one.
 struct Size {
   int ranks = 2;
   int threads = 1;
+  bool on_one_cpu = false;
 };
 
 class RandomSequence : public testing::TestWithParam<Size> {
  protected:
+  void SetUp() override {
+    ASSERT_EQ(::sched_getaffinity(0, sizeof cpus_, &cpus_), 0);
+    if (!GetParam().on_one_cpu) return;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(::sched_getcpu(), &one);
+    ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);  // ranks begin with it
+  }
+  void TearDown() override { ::sched_setaffinity(0, sizeof cpus_, &cpus_); }
+
   static Config config() {
     Config config = quick_config();
     config.threads = GetParam().threads;
     return config;
   }
+
+ private:
+  cpu_set_t cpus_;
 };
 
 TEST_P(RandomSequence, OfThreads) {
@@ -275,9 +291,11 @@ TEST_P(RandomSequence, OfProcesses) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, RandomSequence,
-                         testing::Values(Size{2}, Size{3}, Size{5}, Size{2, 2}, Size{3, 3}),
+                         testing::Values(Size{2}, Size{3}, Size{5}, Size{2, 2}, Size{3, 3},
+                                         Size{3, 1, true}),
                          [](const auto& info) {
-                           return fmt::format("{}_by_{}", info.param.ranks, info.param.threads);
+                           return fmt::format("{}_by_{}{}", info.param.ranks, info.param.threads,
+                                              info.param.on_one_cpu ? "_on_one_CPU" : "");
                          });
 
 // Longer all-reduces take steps of the engine's board as short ones do, and post nothing. After 63
