@@ -19,6 +19,18 @@ if(TUTTI_SANITIZE)
   target_compile_definitions(tutti_flags INTERFACE TUTTI_SANITIZE="${TUTTI_SANITIZE}")
 endif()
 
+# Two thirds of what a source costs to compile are fmt's and the standard library's headers: they
+# are compiled once. That each source and header includes what it needs shows where Tutti is part of
+# another project, which the test install/add_subdirectory is.
+if(PROJECT_IS_TOP_LEVEL)
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/layer_headers.cpp CONTENT "")
+  add_library(tutti_layer_headers OBJECT ${PROJECT_BINARY_DIR}/layer_headers.cpp)
+  set_target_properties(tutti_layer_headers PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(tutti_layer_headers PRIVATE tutti_flags fmt::fmt)
+  target_precompile_headers(tutti_layer_headers PRIVATE <fmt/format.h> <algorithm> <array> <atomic>
+    <functional> <map> <memory> <mutex> <optional> <span> <string> <vector>)
+endif()
+
 # tutti_layer(plan SOURCES a.cpp b.cpp LAYERS base): the object library tutti_plan. LAYERS are the
 # layers that it may use, as docs/ARCHITECTURE.md draws them. FOR_PROGRAMS keeps it, and what it
 # links, out of the library.
@@ -32,6 +44,9 @@ function(tutti_layer name)
   target_link_libraries(tutti_${name} PUBLIC tutti_flags ${ARG_LAYERS} ${ARG_LIBRARIES})
   if(NOT ARG_FOR_PROGRAMS)
     set_property(GLOBAL APPEND PROPERTY TUTTI_LAYERS tutti_${name})
+    if(TARGET tutti_layer_headers)
+      target_precompile_headers(tutti_${name} REUSE_FROM tutti_layer_headers)
+    endif()
   endif()
 endfunction()
 

@@ -82,7 +82,7 @@ def finish(session, job):
 
 def rail_dies(session):
     """Its lanes go on over the other rail, and each side says so once."""
-    job = loop(session, 120)
+    job = loop(session, 80)
     if session.node == 0:
         session.shell("ip link set eth1 down", undo="ip link set eth1 up")
     text = finish(session, job)
@@ -106,7 +106,7 @@ def rail_dies_and_comes_back(session):
 
 def link_flap(session):
     """Shorter than the device's patience: at most slower."""
-    job = loop(session, 120)
+    job = loop(session, 80)
     for _ in range(3):
         if session.node == 0:
             session.shell("ip link set eth1 down; ip link set eth1 up")
@@ -124,7 +124,7 @@ def one_percent_loss(session):
 
 def silent_path_dies(session):
     """Both ports stay up, but packets vanish between them: found by the missing answers."""
-    job = loop(session, 120)
+    job = loop(session, 80)
     if session.node == 0:
         session.shell("tc qdisc add dev eth1 root netem loss 100%",
                       undo="tc qdisc del dev eth1 root")
