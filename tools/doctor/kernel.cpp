@@ -19,13 +19,14 @@ constexpr std::string_view kRelease = "/proc/sys/kernel/osrelease";
 
 // Linux 5.11 brought userfaultfd for users without rights.
 std::optional<bool> older_than_5_11(std::string_view release) {
+  const auto digits = [](std::string_view text) {
+    return parse_number(text.substr(0, text.find_first_not_of("0123456789")));
+  };
   const std::size_t dot = release.find('.');
-  const auto major = leading_number(release.substr(0, dot));
-  const auto minor =
-      leading_number(dot == std::string_view::npos ? std::string_view() : release.substr(dot + 1));
-  // The minor number ends at the next dot: leading_number() would take "11.0" for a fraction.
+  const auto major = digits(release);
+  const auto minor = digits(dot == release.npos ? std::string_view() : release.substr(dot + 1));
   if (!major || !minor) return std::nullopt;
-  return *major < 5 || (*major == 5 && static_cast<int>(*minor) < 11);
+  return *major < 5 || (*major == 5 && *minor < 11);
 }
 
 }  // namespace

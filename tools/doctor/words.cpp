@@ -95,7 +95,8 @@ std::optional<double> leading_number(std::string_view text) {
   if (text.empty() || !is_digit(text.front())) return std::nullopt;
   const auto [end, failure] =
       std::from_chars(text.data(), text.data() + text.size(), value, format);
-  if (failure != std::errc()) return std::nullopt;
+  const std::string_view rest = text.substr(static_cast<std::size_t>(end - text.data()));
+  if (failure != std::errc() || !trim(rest.substr(0, 1)).empty()) return std::nullopt;
   return value;
 }
 

@@ -23,7 +23,7 @@ bool natural_less(std::string_view a, std::string_view b);
 std::optional<std::int64_t> parse_number(std::string_view text);
 // With or without 0x in front.
 std::optional<std::uint64_t> parse_hex(std::string_view text);
-// The number that the text begins with: 16 of "16.0 GT/s PCIe".
+// The number that is the first word: 16 of "16.0 GT/s PCIe".
 std::optional<double> leading_number(std::string_view text);
 // "0-3,8" as the kernel writes sets of CPUs and of NUMA nodes.
 std::optional<std::set<int>> parse_set(std::string_view text);

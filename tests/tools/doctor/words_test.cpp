@@ -33,7 +33,8 @@ TEST(Numbers, StandAlone) {
   EXPECT_EQ(leading_number("16.0 GT/s PCIe"), 16.0);
   EXPECT_EQ(leading_number("2.5 GT/s"), 2.5);
   EXPECT_EQ(leading_number("200 Gb/sec (4X HDR)"), 200.0);
-  for (const std::string_view text : {"", "Unknown", "inf", "nan", "-1"}) {
+  for (const std::string_view text :
+       {"", "Unknown", "inf", "nan", "-1", "9x", "16.0GT/s", "9\x80"}) {
     EXPECT_EQ(leading_number(text), std::nullopt) << text;
   }
 }
