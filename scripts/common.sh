@@ -36,7 +36,7 @@ configure() {
   local preset=$1 launcher=()
   shift
   if command -v ccache >/dev/null; then
-    # Without these it would not keep what includes the precompiled header of the tests.
+    # Without these it would not keep what includes precompiled headers.
     export CCACHE_SLOPPINESS=pch_defines,time_macros
     launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
   fi

@@ -60,10 +60,10 @@ class Reach {
   }
   // An all-reduce waits twice where buffers are read. (8 KiB: 6.3 us staged, 17 read.)
   bool worth_lending() const { return !crowded_; }
-  // How many pieces a rank posts before it waits for those of others. Where a piece has something
-  // for each of them it is short for each, and with more ranks than CPUs to wait is a change of
-  // process. (8 ranks on 2 CPUs: reduce_scatter of 1 MiB 0.81 of the time, 2 MiB 0.77; all_to_all
-  // 0.92, 0.97. With one block for all, which is long enough, up to 1.1.)
+  // How many pieces a rank posts beyond the one of which it waits for the others'. Where a piece
+  // has something for each of them it is short for each, and with more ranks than CPUs to wait is a
+  // change of process. (8 ranks on 2 CPUs, 3 and 1: reduce_scatter of 1 MiB 0.81 of the time, 2 MiB
+  // 0.77; all_to_all 0.92, 0.97. With one block for all, which is long enough, up to 1.1.)
   int pieces_ahead(bool one_block) const { return crowded_ && !one_block ? 3 : 1; }
 
   // The place of this rank's bytes in what it allocated, or nothing.

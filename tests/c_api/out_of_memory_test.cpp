@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 
@@ -77,6 +79,28 @@ TEST(OutOfMemory, IsAnError) {
     EXPECT_GE(failures, 1) << "step " << step;
   }
   EXPECT_EQ(tutti_barrier(comm), nullptr);
+  tutti_comm_free(comm);
+}
+
+// What is kept of a call, so that the next one like it need not be checked, is kept whole or not.
+TEST(OutOfMemory, LeavesTheSameCallToBeMadeAgain) {
+  tutti_comm* const comm = communicator_alone();
+  const std::array<std::int64_t, 1> counts{3};
+  const std::array<std::int32_t, 3> send{1, 2, 3};
+  std::array<std::int32_t, 3> recv{};
+  const auto call = [&] {
+    recv.fill(0);
+    return tutti_all_gather_v(comm, send.data(), recv.data(), counts.data(), nullptr, TUTTI_INT32);
+  };
+  allocations_left = 0;
+  tutti_status* const status = call();
+  allocations_left = -1;
+  EXPECT_EQ(tutti_status_code(status), TUTTI_UNAVAILABLE);
+  tutti_status_free(status);
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_EQ(call(), nullptr);
+    EXPECT_EQ(recv, send);
+  }
   tutti_comm_free(comm);
 }
 

@@ -256,10 +256,10 @@ TEST_F(OperationTest, ListsThatDifferInOneNumberAreChecked) {
   const Numbers counts{1, 1, 1, 1};
   const Numbers offsets{0, 1, 2, 3};
   for (int list = 0; list < 4; ++list) {
-    LastChecked last;
-    Operation fine = uneven(Collective::all_to_all, {counts, offsets}, {counts, offsets});
-    ASSERT_TRUE(last.prepare(fine, 0, kRanks).ok());
     for (std::size_t at = 0; at < counts.size(); ++at) {
+      LastChecked last;
+      Operation fine = uneven(Collective::all_to_all, {counts, offsets}, {counts, offsets});
+      ASSERT_TRUE(last.prepare(fine, 0, kRanks).ok());
       Numbers lists[4] = {counts, offsets, counts, offsets};
       lists[list][at] = -1;
       Operation made = uneven(Collective::all_to_all, {lists[0], lists[1]}, {lists[2], lists[3]});

@@ -251,14 +251,16 @@ struct Size {
 class RandomSequence : public testing::TestWithParam<Size> {
  protected:
   void SetUp() override {
-    ASSERT_EQ(::sched_getaffinity(0, sizeof cpus_, &cpus_), 0);
     if (!GetParam().on_one_cpu) return;
+    ASSERT_EQ(::sched_getaffinity(0, sizeof(cpu_set_t), &before_.emplace()), 0);
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(::sched_getcpu(), &one);
     ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);  // ranks begin with it
   }
-  void TearDown() override { ::sched_setaffinity(0, sizeof cpus_, &cpus_); }
+  void TearDown() override {
+    if (before_) ::sched_setaffinity(0, sizeof(cpu_set_t), &*before_);
+  }
 
   static Config config() {
     Config config = quick_config();
@@ -267,7 +269,7 @@ class RandomSequence : public testing::TestWithParam<Size> {
   }
 
  private:
-  cpu_set_t cpus_;
+  std::optional<cpu_set_t> before_;
 };
 
 TEST_P(RandomSequence, OfThreads) {

@@ -80,10 +80,10 @@ int run_matrix(int cases) {
   const auto seed = common_seed();
   if (!seed.ok()) return fail(seed.status().message());
   say(fmt::format("seed of all ranks: {}", *seed));
+  std::mt19937_64 random(*seed);  // one, so that algorithms have different cases
   for (const auto& row : collectives::algorithms()) {
     auto communicator = join(fmt::format("{}:{}", name(row.kind), row.name));
     if (!communicator.ok()) return fail(communicator.status().message());
-    std::mt19937_64 random(*seed);
     for (int i = 0; i < cases; ++i) {
       const Case one = draw(random, row.kind, communicator->size());
       const std::string wrong = run_case(*communicator, one);

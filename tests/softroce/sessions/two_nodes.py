@@ -111,6 +111,7 @@ def link_flap(session):
         if session.node == 0:
             session.shell("ip link set eth1 down; ip link set eth1 up")
         session.sync()
+    session.check(job.ranks[0].code is None, "the job had ended before the link was up again")
     finish(session, job)
 
 

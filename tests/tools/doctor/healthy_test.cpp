@@ -87,7 +87,7 @@ TEST(Garbage, IsNeverTakenForGood) {
   std::mt19937_64 random(tutti::test::test_seed());
   std::string noise(300, '\0');
   for (char& c : noise) c = static_cast<char>(random());
-  noise.front() = '?';  // not a number before white space, which may well be true
+  noise.replace(0, 2, "9\x80");  // a digit, but never a number before white space: that may be true
   MadeUpHost host;
   host.make_healthy();
   for (const std::string& path : host.files()) {
